@@ -1,0 +1,50 @@
+//! The CustomResourceDefinitions, as they are installed.
+
+use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::{CustomResourceDefinition, JSON};
+use kube::CustomResourceExt;
+
+use super::{HotfixPolicy, HotfixReport, SecurityCheck, SecurityHotfix};
+
+/// Every definition, in the order of their names.
+pub fn all() -> Vec<CustomResourceDefinition> {
+    vec![HotfixPolicy::crd(), HotfixReport::crd(), SecurityCheck::crd(), unobserved(SecurityHotfix::crd())]
+}
+
+/// The file a definition is kept in.
+pub fn file_name(crd: &CustomResourceDefinition) -> String {
+    format!("{}_{}.yaml", crd.spec.group, crd.spec.names.plural)
+}
+
+/// Gives a new object a status that says it was not looked at: without it, tools that read `observedGeneration` take
+/// an object the operator has never seen for finished.
+fn unobserved(mut crd: CustomResourceDefinition) -> CustomResourceDefinition {
+    let status = crd.spec.versions.iter_mut().filter_map(|version| {
+        version.schema.as_mut()?.open_api_v3_schema.as_mut()?.properties.as_mut()?.get_mut("status")
+    });
+    for status in status {
+        status.default = Some(JSON(serde_json::json!({"observedGeneration": -1})));
+        status.nullable = None;
+    }
+    crd
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_new_hotfix_reads_as_not_observed() {
+        let crd = all().into_iter().find(|crd| crd.spec.names.kind == "SecurityHotfix").unwrap();
+        let schema = crd.spec.versions[0].schema.clone().unwrap().open_api_v3_schema.unwrap();
+        let status = &schema.properties.unwrap()["status"];
+        assert_eq!(status.default.clone().unwrap().0, serde_json::json!({"observedGeneration": -1}));
+    }
+
+    #[test]
+    fn every_definition_stays_far_below_what_client_side_apply_can_carry() {
+        for crd in all() {
+            let size = serde_json::to_string(&crd).unwrap().len();
+            assert!(size < 60_000, "{} has {size} bytes", crd.spec.names.kind);
+        }
+    }
+}
