@@ -15,6 +15,15 @@ pub fn file_name(crd: &CustomResourceDefinition) -> String {
     format!("{}_{}.yaml", crd.spec.group, crd.spec.names.plural)
 }
 
+/// A definition as the YAML document that is kept in `crds/` and installed.
+///
+/// # Panics
+///
+/// Never: a definition is plain data with string keys.
+pub fn yaml(crd: &CustomResourceDefinition) -> String {
+    serde_saphyr::to_string(crd).expect("a definition is plain data with string keys")
+}
+
 /// Gives a new object a status that says it was not looked at: without it, tools that read `observedGeneration` take
 /// an object the operator has never seen for finished.
 fn unobserved(mut crd: CustomResourceDefinition) -> CustomResourceDefinition {

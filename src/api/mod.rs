@@ -10,6 +10,7 @@ mod hotfix;
 pub mod image;
 pub mod names;
 mod policy;
+pub mod rbac;
 mod report;
 mod status;
 pub mod time;
@@ -19,7 +20,7 @@ pub use check::{
     Resources, ScanCheck, ScanFormat, SecretSource, SecurityCheck, SecurityCheckSpec, TestCheck,
 };
 pub use conditions::{Condition, ConditionType, Reason, Truth};
-pub use crds::{all as crds, file_name as crd_file_name};
+pub use crds::{all as crds, file_name as crd_file_name, yaml as crd_yaml};
 pub use hotfix::{Advisory, ImageChange, SecurityHotfix, SecurityHotfixSpec, Severity, Staging, Target, TargetKind};
 pub use policy::{FailOn, GateCheck, Gates, HotfixPolicy, HotfixPolicySpec, ImageRules, Timeouts};
 pub use report::{AttemptRecord, Exposure, HotfixRef, HotfixReport, HotfixReportSpec, REPORT_MOVES_MAX, TrafficMove};
