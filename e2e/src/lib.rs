@@ -1,1 +1,7 @@
-//! The local cluster and the suites on it.
+//! The local cluster, the workload and the suites on it.
+
+pub mod app;
+pub mod check;
+pub mod digest;
+pub mod http;
+pub mod images;

@@ -1,0 +1,118 @@
+//! The programs of check Jobs in one binary; `hotfix_e2e::check` says what they are.
+
+use std::{
+    error::Error,
+    path::PathBuf,
+    process::{Command, ExitCode},
+    time::Duration,
+};
+
+use clap::{Parser, Subcommand};
+use hotfix_e2e::check::{
+    misbehave::Misbehaviour,
+    registry,
+    smoke::{Outcome, Smoke},
+};
+use tokio::time;
+
+/// What a check Job runs: a smoke test, a scanner that needs its image fetched, or something that misbehaves.
+#[derive(Debug, Parser)]
+struct Arguments {
+    #[command(subcommand)]
+    what: What,
+}
+
+#[derive(Debug, Subcommand)]
+enum What {
+    /// Asks the address under test for a path; ends with 0 if every answer is 200 and says what is expected.
+    Smoke {
+        /// The address under test, host:port.
+        #[arg(long, env = "TARGET_ADDRESS")]
+        address: String,
+        /// The path.
+        #[arg(long, env = "ARG_PATH", default_value = "/healthz")]
+        path: String,
+        /// Text the body must contain.
+        #[arg(long, env = "ARG_EXPECT", default_value = "")]
+        expect: String,
+        /// How many requests.
+        #[arg(long, env = "ARG_REQUESTS", default_value_t = 1)]
+        requests: u32,
+        /// Seconds to wait before the first one, for checks that are to take their time.
+        #[arg(long, env = "ARG_AFTER", default_value_t = 0)]
+        after: u64,
+        /// Print a JUnit report.
+        #[arg(long)]
+        junit: bool,
+    },
+    /// Fetches an image into an archive and hands it to osv-scanner, whose report and status become this one's.
+    OsvScan {
+        /// The image, by digest.
+        #[arg(long, env = "IMAGE")]
+        image: String,
+        /// Where the archive is put: the one folder this writes to.
+        #[arg(long, default_value = "/tmp")]
+        folder: PathBuf,
+    },
+    /// Does what no check should.
+    Misbehave {
+        /// How.
+        how: Misbehaviour,
+    },
+}
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> Result<ExitCode, Box<dyn Error>> {
+    match Arguments::parse().what {
+        What::Smoke {
+            address,
+            path,
+            expect,
+            requests,
+            after,
+            junit,
+        } => {
+            time::sleep(Duration::from_secs(after)).await;
+            let smoke = Smoke {
+                address,
+                path,
+                expect,
+                requests,
+                timeout: Duration::from_secs(5),
+            };
+            let outcome = smoke.run().await;
+            if junit {
+                print!("{}", smoke.junit(&outcome));
+            }
+            Ok(match outcome {
+                Outcome::Passed => ExitCode::SUCCESS,
+                Outcome::Failed(seen) => {
+                    eprintln!("{seen}");
+                    ExitCode::FAILURE
+                }
+            })
+        }
+        What::OsvScan { image, folder } => {
+            let archive = folder.join("image.tar");
+            registry::fetch(&image, &archive).await?;
+            let mut scanner = Command::new("osv-scanner");
+            scanner
+                .args([
+                    "scan",
+                    "image",
+                    "--offline",
+                    "--format",
+                    "json",
+                    "--archive",
+                ])
+                .arg(&archive);
+            let status = scanner.status()?;
+            // A scanner that was killed has no status of its own.
+            Ok(status
+                .code()
+                .and_then(|code| u8::try_from(code).ok())
+                .map_or(ExitCode::FAILURE, ExitCode::from))
+        }
+        What::Misbehave { how } => Ok(how.run()?),
+    }
+}
