@@ -5,6 +5,8 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use serde_json::Value;
+
 use securityhotfix::api::rbac::{Reach, rules_yaml};
 use securityhotfix::api::{crd_file_name, crd_yaml, crds};
 
@@ -66,7 +68,40 @@ fn generated_files_are_as_the_code_says() {
 #[test]
 fn a_definition_reads_back_as_it_was_written() {
     for crd in crds() {
-        let back: serde_json::Value = serde_saphyr::from_str(&crd_yaml(&crd)).unwrap();
+        let back: Value = serde_saphyr::from_str(&crd_yaml(&crd)).unwrap();
         assert_eq!(back, serde_json::to_value(&crd).unwrap(), "{}", crd_file_name(&crd));
+    }
+}
+
+/// The API server multiplies the cost of a rule by every bound above it, and refuses the definition when one is
+/// missing; and what is not bounded here is not bounded anywhere.
+#[test]
+fn whatever_people_write_is_bounded() {
+    for crd in crds().iter().filter(|crd| crd.spec.names.kind != "HotfixReport") {
+        let crd = serde_json::to_value(crd).unwrap();
+        let spec = crd.pointer("/spec/versions/0/schema/openAPIV3Schema/properties/spec").unwrap();
+        bounded(spec, &format!("{}.spec", crd["spec"]["names"]["singular"].as_str().unwrap()));
+    }
+}
+
+fn bounded(schema: &Value, path: &str) {
+    match schema["type"].as_str() {
+        Some("array") => {
+            assert!(schema["maxItems"].is_u64(), "{path} has no maxItems");
+            bounded(&schema["items"], &format!("{path}[]"));
+        }
+        Some("string") => {
+            let bounded = ["maxLength", "enum", "format"].iter().any(|key| !schema[key].is_null());
+            assert!(bounded, "{path} is a string without maxLength, enum or format");
+        }
+        _ => {
+            if schema["additionalProperties"].is_object() {
+                assert!(schema["maxProperties"].is_u64(), "{path} has no maxProperties");
+                bounded(&schema["additionalProperties"], &format!("{path}.*"));
+            }
+            for (name, property) in schema["properties"].as_object().into_iter().flatten() {
+                bounded(property, &format!("{path}.{name}"));
+            }
+        }
     }
 }

@@ -53,6 +53,7 @@ pub struct ScanCheck {
     pub format: ScanFormat,
     /// How long one scan may take. Default: 10m.
     #[serde(default = "ten_minutes")]
+    #[schemars(extend("maxLength" = 32))]
     #[x_kube(validation = Rule::new("duration(self) >= duration('1s') && duration(self) <= duration('2h')").message("timeout must be between 1s and 2h"))]
     pub timeout: Duration,
     /// What runs.
@@ -77,6 +78,7 @@ pub struct TestCheck {
     pub report: Option<ReportFormat>,
     /// How long the test may take. Default: 10m.
     #[serde(default = "ten_minutes")]
+    #[schemars(extend("maxLength" = 32))]
     #[x_kube(validation = Rule::new("duration(self) >= duration('1s') && duration(self) <= duration('2h')").message("timeout must be between 1s and 2h"))]
     pub timeout: Duration,
     /// What runs.
@@ -112,10 +114,12 @@ pub struct HttpCheck {
     pub body_contains: Option<String>,
     /// Time between two questions to one pod. Default: 2s.
     #[serde(default = "two_seconds")]
+    #[schemars(extend("maxLength" = 32))]
     #[x_kube(validation = Rule::new("duration(self) >= duration('200ms') && duration(self) <= duration('5m')").message("interval must be between 200ms and 5m"))]
     pub interval: Duration,
     /// How long one answer may take. Default: 2s.
     #[serde(default = "two_seconds")]
+    #[schemars(extend("maxLength" = 32))]
     #[x_kube(validation = Rule::new("duration(self) >= duration('100ms') && duration(self) <= duration('30s')").message("timeout must be between 100ms and 30s"))]
     pub timeout: Duration,
     /// Consecutive successes of every pod that pass the check. Default: 3.
@@ -178,11 +182,11 @@ pub struct EnvVar {
 pub struct Resources {
     /// The most it may use, by resource name. Example: `{cpu: "1", memory: 1Gi}`.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    #[schemars(length(max = 8))]
+    #[schemars(extend("maxProperties" = 8, "additionalProperties" = {"type": "string", "maxLength": 64}))]
     pub limits: BTreeMap<String, String>,
     /// What is set aside for it, by resource name.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    #[schemars(length(max = 8))]
+    #[schemars(extend("maxProperties" = 8, "additionalProperties" = {"type": "string", "maxLength": 64}))]
     pub requests: BTreeMap<String, String>,
 }
 

@@ -33,6 +33,7 @@ pub struct HotfixPolicySpec {
     pub gates: Gates,
     /// How long the candidate serves all traffic, with its checks passing, before the hotfix is believed. Default: 5m.
     #[serde(default = "five_minutes")]
+    #[schemars(extend("maxLength" = 32))]
     #[x_kube(validation = Rule::new("duration(self) >= duration('0s') && duration(self) <= duration('168h')").message("soak must be between 0s and 168h"))]
     pub soak: Duration,
     /// How long steps may take before the attempt fails.
@@ -73,8 +74,9 @@ pub struct GateCheck {
     pub check: String,
     /// Arguments, given to the check as `ARG_<NAME>` with the name in upper case. Default: none.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    #[schemars(length(max = 16))]
-    #[x_kube(validation = Rule::new("self.all(k, k.matches('^[a-zA-Z][a-zA-Z0-9_]*$') && k.size() <= 63 && self[k].size() <= 1024)").message("argument names have letters, digits and underscores only, at most 63; values at most 1024 characters"))]
+    // `length` says nothing about maps, and without bounds the API server refuses the rule as too costly.
+    #[schemars(extend("maxProperties" = 16, "additionalProperties" = {"type": "string", "maxLength": 1024}))]
+    #[x_kube(validation = Rule::new("self.all(k, k.matches('^[a-zA-Z][a-zA-Z0-9_]*$') && k.size() <= 63)").message("argument names have letters, digits and underscores only, at most 63; values at most 1024 characters"))]
     pub args: BTreeMap<String, String>,
     /// What fails a scan, beside the advisory being found in the candidate. Default: introduced findings of severity High and above.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -95,14 +97,17 @@ pub struct FailOn {
 pub struct Timeouts {
     /// From the candidate's creation, or its growth to full size, until its containers are ready. Default: 10m.
     #[serde(default = "ten_minutes")]
+    #[schemars(extend("maxLength" = 32))]
     #[x_kube(validation = Rule::new("duration(self) >= duration('1s') && duration(self) <= duration('24h')").message("staging must be between 1s and 24h"))]
     pub staging: Duration,
     /// From the switch until the Service's endpoints are the candidate's pods and nothing else; after it the traffic goes back. Default: 60s.
     #[serde(default = "one_minute")]
+    #[schemars(extend("maxLength" = 32))]
     #[x_kube(validation = Rule::new("duration(self) >= duration('1s') && duration(self) <= duration('1h')").message("convergence must be between 1s and 1h"))]
     pub convergence: Duration,
     /// From the start of the fold-back until the Deployment's own pods run the patched image; after it a condition says so and the hotfix goes on waiting, since there is no way but forward. Default: 30m.
     #[serde(default = "thirty_minutes")]
+    #[schemars(extend("maxLength" = 32))]
     #[x_kube(validation = Rule::new("duration(self) >= duration('1s') && duration(self) <= duration('24h')").message("foldBack must be between 1s and 24h"))]
     pub fold_back: Duration,
 }
