@@ -90,8 +90,8 @@ pub enum Side {
     Blue,
     /// The candidate.
     Green,
-    /// Some Services on blue, some on green, for the moment of a switch.
-    Mixed,
+    /// The traffic is moving from one to the other.
+    Moving,
 }
 
 /// The gates, in their order.
@@ -162,30 +162,27 @@ pub struct Attempt {
     /// Set once and for good when the attempt must end; nothing is destroyed before it is written.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub latch: Option<Latch>,
-    /// How often a Service's selector was set again after somebody had put it back; at most once.
-    #[serde(default)]
-    pub reasserted: i32,
-    /// How often the patched image was written into the user's Deployment; at most twice.
-    #[serde(default)]
-    pub folded: i32,
-    /// The announcement, made before the Services are returned, that the attempt leaves by the one way out.
+    /// The Service whose selector is set again after somebody had put it back, at the version it is set again at. Present
+    /// once in an attempt: the second time people win.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub leaving_at: Option<Moment>,
-    /// The first read in which no Service had a ready endpoint of the candidate; the drain counts from here.
+    pub reassert: Option<Reassertion>,
+    /// How often the patched image may be written into the user's Deployment: once, and once more when it was taken out.
+    #[serde(default)]
+    pub folds: i32,
+    /// Generation of the user's Deployment at which the last of these writes was announced: a later one that still has the
+    /// old image was put back by somebody.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub fold_generation: Option<i64>,
+    /// The first read in which Services and pods were sealed and no Service had a ready endpoint of the candidate. The drain
+    /// counts from here, and nothing of this attempt can take traffic any more.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub drained_from: Option<Moment>,
-    /// When Services and pods were sealed and drained: from here the candidate may be destroyed.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub acknowledged_at: Option<Moment>,
     /// When the attempt was over and nothing of it was left.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub finished_at: Option<Moment>,
     /// How it ended.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub outcome: Option<Outcome>,
-    /// When leftovers were looked for the last time after the attempt was over.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub swept_at: Option<Moment>,
 }
 
 /// A patched image with the digests that stand for it.
@@ -246,6 +243,19 @@ pub struct RecordedService {
     /// Its owner's selector.
     #[schemars(length(max = 64))]
     pub selector: BTreeMap<String, String>,
+}
+
+/// A selector that is set again.
+#[derive(KubeSchema, Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Reassertion {
+    /// Name of the Service.
+    pub service: String,
+    /// Its resourceVersion when it was decided.
+    pub resource_version: String,
+    /// Who had put the selector back, as its managedFields tell.
+    #[schemars(length(max = 128))]
+    pub by: String,
 }
 
 /// The candidate.
