@@ -57,10 +57,7 @@ pub struct Failure {
 impl Failure {
     /// A failure of this kind.
     pub fn new(kind: FailureKind, seen: impl fmt::Display) -> Self {
-        Self {
-            kind,
-            seen: seen.to_string(),
-        }
+        Self { kind, seen: seen.to_string() }
     }
 }
 
@@ -122,14 +119,11 @@ impl Connection {
     /// # Errors
     /// [`FailureKind::Connect`], or [`FailureKind::Reset`] when the handshake was answered with a reset.
     pub async fn open(address: SocketAddr) -> Result<Self, Failure> {
-        let stream = TcpStream::connect(address)
-            .await
-            .map_err(|error| Failure::new(FailureKind::Connect, error))?;
+        let stream = TcpStream::connect(address).await.map_err(|error| Failure::new(FailureKind::Connect, error))?;
         // Without it a request may only go out later; nothing to give up for.
         let _ = stream.set_nodelay(true);
         let shaken = http1::handshake(TokioIo::new(stream)).await;
-        let (requests, connection) =
-            shaken.map_err(|error| from_hyper(&error, FailureKind::Closed))?;
+        let (requests, connection) = shaken.map_err(|error| from_hyper(&error, FailureKind::Closed))?;
         // Its errors reach the request they concern.
         let driver = spawn(async { drop(connection.await) }).abort_handle();
         Ok(Self { requests, driver })
@@ -146,22 +140,13 @@ impl Connection {
     }
 
     /// The same with a body of at most so many bytes.
-    pub async fn get_up_to(
-        &mut self,
-        limit: usize,
-        host: &str,
-        path: &str,
-        keep: Keep,
-    ) -> Result<Reply, GetError> {
+    pub async fn get_up_to(&mut self, limit: usize, host: &str, path: &str, keep: Keep) -> Result<Reply, GetError> {
         let mut request = Request::get(path).header(HOST, host);
         if keep == Keep::Close {
             request = request.header(CONNECTION, "close");
         }
         let request = request.body(Empty::new()).map_err(|error| {
-            Failure::new(
-                FailureKind::Garbled,
-                format_args!("no request can be made of it: {error}"),
-            )
+            Failure::new(FailureKind::Garbled, format_args!("no request can be made of it: {error}"))
         })?;
         if self.requests.ready().await.is_err() {
             return Err(GetError::NotSent);
@@ -178,33 +163,22 @@ impl Connection {
 
 async fn read(answer: Response<Incoming>, limit: usize, asked: Keep) -> Result<Reply, Failure> {
     let status = answer.status();
-    let announced = answer
-        .headers()
-        .get(CONNECTION)
-        .is_some_and(|value| value.as_bytes().eq_ignore_ascii_case(b"close"));
+    let announced =
+        answer.headers().get(CONNECTION).is_some_and(|value| value.as_bytes().eq_ignore_ascii_case(b"close"));
     let keep = if announced { Keep::Close } else { asked };
     let body = Limited::new(answer.into_body(), limit).collect().await;
     let body = body.map_err(|error| match error.downcast_ref::<hyper::Error>() {
         Some(error) => from_hyper(error, FailureKind::ShortBody),
         None => Failure::new(FailureKind::Garbled, error),
     })?;
-    Ok(Reply {
-        status,
-        body: body.to_bytes(),
-        keep,
-    })
+    Ok(Reply { status, body: body.to_bytes(), keep })
 }
 
 /// `ended` is what an end of the connection at this point means.
 fn from_hyper(error: &hyper::Error, ended: FailureKind) -> Failure {
     let mut cause = error.source();
     let kind = loop {
-        match cause.map(|cause| {
-            (
-                cause.downcast_ref::<io::Error>().map(io::Error::kind),
-                cause.source(),
-            )
-        }) {
+        match cause.map(|cause| (cause.downcast_ref::<io::Error>().map(io::Error::kind), cause.source())) {
             Some((Some(io::ErrorKind::UnexpectedEof), _)) => break ended,
             Some((Some(_), _)) => break FailureKind::Reset,
             Some((None, deeper)) => cause = deeper,
@@ -222,11 +196,8 @@ fn from_hyper(error: &hyper::Error, ended: FailureKind) -> Failure {
 /// [`FailureKind::Closed`].
 pub async fn get(address: SocketAddr, host: &str, path: &str) -> Result<Reply, Failure> {
     let mut connection = Connection::open(address).await?;
-    connection
-        .get(host, path, Keep::Close)
-        .await
-        .map_err(|error| match error {
-            GetError::NotSent => Failure::new(FailureKind::Closed, error),
-            GetError::Failed(failure) => failure,
-        })
+    connection.get(host, path, Keep::Close).await.map_err(|error| match error {
+        GetError::NotSent => Failure::new(FailureKind::Closed, error),
+        GetError::Failed(failure) => failure,
+    })
 }

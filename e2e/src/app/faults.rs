@@ -26,14 +26,7 @@ pub enum Fault {
 }
 
 impl Fault {
-    const ALL: [Self; 6] = [
-        Self::Die,
-        Self::Deaf,
-        Self::Hang,
-        Self::Sick,
-        Self::Deep,
-        Self::Unready,
-    ];
+    const ALL: [Self; 6] = [Self::Die, Self::Deaf, Self::Hang, Self::Sick, Self::Deep, Self::Unready];
 
     const fn name(self) -> &'static str {
         match self {
@@ -95,27 +88,17 @@ pub struct Scheduled {
 impl Scheduled {
     /// The fault begins this long after the instance took traffic.
     pub const fn after_traffic(fault: Fault, delay: Duration) -> Self {
-        Self {
-            fault,
-            onset: Onset::AfterTraffic(delay),
-        }
+        Self { fault, onset: Onset::AfterTraffic(delay) }
     }
 
     /// The instance never works in this respect.
     pub const fn at_start(fault: Fault) -> Self {
-        Self {
-            fault,
-            onset: Onset::AtStart,
-        }
+        Self { fault, onset: Onset::AtStart }
     }
 
     /// Reads a list as it stands in the environment, separated by commas; an empty one is no fault.
     pub fn list(text: &str) -> Result<Vec<Self>, FaultError> {
-        text.split(',')
-            .map(str::trim)
-            .filter(|item| !item.is_empty())
-            .map(str::parse)
-            .collect()
+        text.split(',').map(str::trim).filter(|item| !item.is_empty()).map(str::parse).collect()
     }
 }
 
@@ -135,10 +118,7 @@ impl FromStr for Scheduled {
         let Some((fault, delay)) = text.split_once('@') else {
             return Ok(Self::at_start(text.parse()?));
         };
-        let seconds = delay
-            .parse()
-            .ok()
-            .and_then(|seconds| Duration::try_from_secs_f64(seconds).ok());
+        let seconds = delay.parse().ok().and_then(|seconds| Duration::try_from_secs_f64(seconds).ok());
         let delay = seconds.ok_or_else(|| FaultError::Delay(delay.to_owned()))?;
         Ok(Self::after_traffic(fault.parse()?, delay))
     }
@@ -162,11 +142,7 @@ impl Active {
                 Onset::AfterTraffic(delay) => delayed.push((scheduled.fault, delay)),
             }
         }
-        Self {
-            now: watch::Sender::new(now),
-            delayed,
-            traffic: OnceLock::new(),
-        }
+        Self { now: watch::Sender::new(now), delayed, traffic: OnceLock::new() }
     }
 
     /// The instance took a request on `/`: the first one starts the clocks of the delayed faults.
@@ -206,10 +182,6 @@ impl Active {
     }
 
     async fn wait(&self, wanted: impl FnMut(&BTreeSet<Fault>) -> bool) {
-        self.now
-            .subscribe()
-            .wait_for(wanted)
-            .await
-            .expect("the sender is borrowed for as long as we wait");
+        self.now.subscribe().wait_for(wanted).await.expect("the sender is borrowed for as long as we wait");
     }
 }

@@ -23,12 +23,7 @@ pub(super) enum Phase {
 }
 
 /// Answers one request; while the instance drains, the answer closes its connection.
-pub(super) async fn answer(
-    path: &str,
-    settings: &Settings,
-    faults: &Active,
-    phase: Phase,
-) -> Answer {
+pub(super) async fn answer(path: &str, settings: &Settings, faults: &Active, phase: Phase) -> Answer {
     let mut answer = if let Some(name) = path.strip_prefix("/_fault/") {
         order(name, faults)
     } else {
@@ -36,9 +31,7 @@ pub(super) async fn answer(
         serve(path, settings, faults, phase)
     };
     if phase != Phase::Serving {
-        answer
-            .headers_mut()
-            .insert(CONNECTION, HeaderValue::from_static("close"));
+        answer.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
     }
     answer
 }
@@ -50,26 +43,15 @@ fn serve(path: &str, settings: &Settings, faults: &Active, phase: Phase) -> Answ
             if faults.has(Fault::Sick) {
                 return text(StatusCode::INTERNAL_SERVER_ERROR, "sick, as ordered\n");
             }
-            text(
-                StatusCode::OK,
-                format!("{} {}\n", settings.version, settings.host),
-            )
+            text(StatusCode::OK, format!("{} {}\n", settings.version, settings.host))
         }
         "/healthz" => text(StatusCode::OK, "ok\n"),
-        "/deep" if faults.has(Fault::Deep) => text(
-            StatusCode::INTERNAL_SERVER_ERROR,
-            "the deep check found a fault\n",
-        ),
+        "/deep" if faults.has(Fault::Deep) => text(StatusCode::INTERNAL_SERVER_ERROR, "the deep check found a fault\n"),
         "/deep" => text(StatusCode::OK, "ok, all the way down\n"),
         "/ready" if phase != Phase::Serving => text(StatusCode::SERVICE_UNAVAILABLE, "draining\n"),
-        "/ready" if faults.has(Fault::Unready) => {
-            text(StatusCode::SERVICE_UNAVAILABLE, "unready, as ordered\n")
-        }
+        "/ready" if faults.has(Fault::Unready) => text(StatusCode::SERVICE_UNAVAILABLE, "unready, as ordered\n"),
         "/ready" => text(StatusCode::OK, "ready\n"),
-        _ => text(
-            StatusCode::NOT_FOUND,
-            "there is /, /healthz, /ready, /deep and /_fault/<name>\n",
-        ),
+        _ => text(StatusCode::NOT_FOUND, "there is /, /healthz, /ready, /deep and /_fault/<name>\n"),
     }
 }
 
@@ -90,8 +72,6 @@ fn order(name: &str, faults: &Active) -> Answer {
 fn text(status: StatusCode, body: impl Into<Bytes>) -> Answer {
     let mut answer = Response::new(Full::new(body.into()));
     *answer.status_mut() = status;
-    answer
-        .headers_mut()
-        .insert(CONTENT_TYPE, HeaderValue::from_static("text/plain"));
+    answer.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("text/plain"));
     answer
 }

@@ -39,17 +39,9 @@ struct Instance {
 ///
 /// # Errors
 /// When the listener cannot accept any more.
-pub async fn serve(
-    listener: TcpListener,
-    settings: Settings,
-    stop: impl Future<Output = ()>,
-) -> io::Result<End> {
+pub async fn serve(listener: TcpListener, settings: Settings, stop: impl Future<Output = ()>) -> io::Result<End> {
     let faults = Active::new(&settings.faults);
-    let instance = Arc::new(Instance {
-        settings,
-        faults,
-        phase: watch::Sender::new(Phase::Serving),
-    });
+    let instance = Arc::new(Instance { settings, faults, phase: watch::Sender::new(Phase::Serving) });
     let mut connections = JoinSet::new();
     let mut stop = pin!(stop);
 
@@ -66,11 +58,7 @@ pub async fn serve(
     }
 
     instance.phase.send_replace(Phase::Draining);
-    let _elapsed = time::timeout(
-        instance.settings.drain,
-        accept(&listener, &mut connections, &instance),
-    )
-    .await;
+    let _elapsed = time::timeout(instance.settings.drain, accept(&listener, &mut connections, &instance)).await;
     // A client whose handshake the kernel has already done would be reset with the listener.
     while let Some(Ok((stream, _))) = listener.accept().now_or_never() {
         connections.spawn(connection(stream, Arc::clone(&instance)));
@@ -86,11 +74,7 @@ pub async fn serve(
 }
 
 /// Accepts for as long as it is polled; what has ended is cleared away on the way.
-async fn accept(
-    listener: &TcpListener,
-    connections: &mut JoinSet<()>,
-    instance: &Arc<Instance>,
-) -> io::Result<End> {
+async fn accept(listener: &TcpListener, connections: &mut JoinSet<()>, instance: &Arc<Instance>) -> io::Result<End> {
     loop {
         tokio::select! {
             accepted = listener.accept() => {
@@ -110,9 +94,7 @@ async fn connection(stream: TcpStream, instance: Arc<Instance>) {
         async move {
             let phase = *instance.phase.borrow();
             let path = request.uri().path();
-            Ok::<_, Infallible>(
-                routes::answer(path, &instance.settings, &instance.faults, phase).await,
-            )
+            Ok::<_, Infallible>(routes::answer(path, &instance.settings, &instance.faults, phase).await)
         }
     });
     let mut serving = pin!(http1::Builder::new().serve_connection(TokioIo::new(stream), service));

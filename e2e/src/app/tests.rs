@@ -22,32 +22,20 @@ struct Running {
 
 impl Running {
     async fn start(settings: Settings) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0")
-            .await
-            .expect("loopback has a free port");
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("loopback has a free port");
         let address = listener.local_addr().expect("it is bound");
         let (stop, stopped) = oneshot::channel();
-        let end = spawn(serve(
-            listener,
-            settings,
-            async move { drop(stopped.await) },
-        ));
+        let end = spawn(serve(listener, settings, async move { drop(stopped.await) }));
         Self { address, stop, end }
     }
 
     async fn status(&self, path: &str) -> StatusCode {
-        http::get(self.address, "web", path)
-            .await
-            .expect("it answers")
-            .status
+        http::get(self.address, "web", path).await.expect("it answers").status
     }
 
     async fn stop(self) -> End {
         drop(self.stop);
-        self.end
-            .await
-            .expect("it does not panic")
-            .expect("it could accept")
+        self.end.await.expect("it does not panic").expect("it could accept")
     }
 }
 
@@ -60,10 +48,7 @@ fn healthy() -> Settings {
 }
 
 fn with(faults: &str) -> Settings {
-    Settings {
-        faults: Scheduled::list(faults).expect("they are written right"),
-        ..healthy()
-    }
+    Settings { faults: Scheduled::list(faults).expect("they are written right"), ..healthy() }
 }
 
 async fn ask(connection: &mut Connection) -> Result<http::Reply, GetError> {
@@ -73,13 +58,8 @@ async fn ask(connection: &mut Connection) -> Result<http::Reply, GetError> {
 #[tokio::test]
 async fn it_answers_with_its_version_and_its_host() {
     let web = Running::start(healthy()).await;
-    let reply = http::get(web.address, "web", "/")
-        .await
-        .expect("it answers");
-    assert_eq!(
-        (reply.status, reply.text().as_ref()),
-        (StatusCode::OK, "v1 web-1\n")
-    );
+    let reply = http::get(web.address, "web", "/").await.expect("it answers");
+    assert_eq!((reply.status, reply.text().as_ref()), (StatusCode::OK, "v1 web-1\n"));
 }
 
 #[tokio::test]
@@ -91,37 +71,22 @@ async fn a_keep_alive_connection_is_told_to_close_while_it_drains_and_no_request
     drop(web.stop);
     // Draining begins when the instance hears of it; every answer until then and after is a good one.
     let last = loop {
-        let reply = ask(&mut kept)
-            .await
-            .expect("it answers until it has said that it closes");
+        let reply = ask(&mut kept).await.expect("it answers until it has said that it closes");
         assert_eq!(reply.status, StatusCode::OK);
         if reply.keep == Keep::Close {
             break reply;
         }
     };
     assert_eq!(last.text(), "v1 web-1\n");
-    assert_eq!(
-        web.end
-            .await
-            .expect("it does not panic")
-            .expect("it could accept"),
-        End::Drained
-    );
+    assert_eq!(web.end.await.expect("it does not panic").expect("it could accept"), End::Drained);
 }
 
 #[tokio::test]
 async fn new_connections_are_served_while_it_drains_but_it_is_no_longer_ready() {
     let web = Running::start(healthy()).await;
     drop(web.stop);
-    while http::get(web.address, "web", "/ready")
-        .await
-        .expect("it answers")
-        .status
-        == StatusCode::OK
-    {}
-    let reply = http::get(web.address, "web", "/")
-        .await
-        .expect("it answers while it drains");
+    while http::get(web.address, "web", "/ready").await.expect("it answers").status == StatusCode::OK {}
+    let reply = http::get(web.address, "web", "/").await.expect("it answers while it drains");
     assert_eq!(reply.status, StatusCode::OK);
 }
 
@@ -134,11 +99,7 @@ async fn an_idle_connection_does_not_keep_it_from_stopping() {
     while !idle.is_closed() {
         tokio::task::yield_now().await;
     }
-    assert_eq!(
-        ask(&mut idle).await,
-        Err(GetError::NotSent),
-        "closed while idle: nothing of the request was lost"
-    );
+    assert_eq!(ask(&mut idle).await, Err(GetError::NotSent), "closed while idle: nothing of the request was lost");
 }
 
 #[tokio::test]
@@ -146,19 +107,11 @@ async fn a_request_it_never_answers_is_cut_off_when_the_grace_has_passed() {
     let web = Running::start(with("hang")).await;
     let address = web.address;
     let asked = spawn(async move { http::get(address, "web", "/").await });
-    while http::get(address, "web", "/_fault/hang")
-        .await
-        .expect("orders are always heard")
-        .status
-        != StatusCode::OK
-    {}
+    while http::get(address, "web", "/_fault/hang").await.expect("orders are always heard").status != StatusCode::OK {}
     let end = web.stop().await;
     // Whether the request came in before the stop decides how it ended, never that it was answered.
     assert!(matches!(end, End::CutOff | End::Drained), "{end:?}");
-    asked
-        .await
-        .expect("it does not panic")
-        .expect_err("a hanging instance answers nothing");
+    asked.await.expect("it does not panic").expect_err("a hanging instance answers nothing");
 }
 
 #[tokio::test]
@@ -177,10 +130,7 @@ async fn a_fault_is_raised_by_order_and_cleared_by_order() {
     for (fault, path) in [("sick", "/"), ("deep", "/deep"), ("unready", "/ready")] {
         assert_eq!(web.status(path).await, StatusCode::OK);
         web.status(&format!("/_fault/{fault}")).await;
-        assert!(
-            web.status(path).await.is_server_error(),
-            "{fault} shows on {path}"
-        );
+        assert!(web.status(path).await.is_server_error(), "{fault} shows on {path}");
         web.status("/_fault/none").await;
         assert_eq!(web.status(path).await, StatusCode::OK);
     }
@@ -208,44 +158,16 @@ async fn a_deaf_instance_refuses_connections_and_stays() {
 async fn it_dies_at_once_when_ordered() {
     let web = Running::start(with("die@0")).await;
     let _ = http::get(web.address, "web", "/").await;
-    assert_eq!(
-        web.end
-            .await
-            .expect("it does not panic")
-            .expect("it could accept"),
-        End::Died
-    );
+    assert_eq!(web.end.await.expect("it does not panic").expect("it could accept"), End::Died);
 }
 
 #[test]
 fn a_schedule_reads_as_it_is_written() {
     let schedule = Scheduled::list("unready, deep@8,die@0.5").expect("it is written right");
-    assert_eq!(
-        schedule[0],
-        Scheduled {
-            fault: Fault::Unready,
-            onset: Onset::AtStart
-        }
-    );
-    assert_eq!(
-        schedule[1],
-        Scheduled::after_traffic(Fault::Deep, Duration::from_secs(8))
-    );
-    assert_eq!(
-        schedule.iter().map(ToString::to_string).collect::<Vec<_>>(),
-        ["unready", "deep@8", "die@0.5"]
-    );
-    assert!(
-        Scheduled::list("explode")
-            .unwrap_err()
-            .to_string()
-            .contains("die, deaf, hang")
-    );
-    assert!(
-        Scheduled::list("die@soon")
-            .unwrap_err()
-            .to_string()
-            .contains("seconds")
-    );
+    assert_eq!(schedule[0], Scheduled { fault: Fault::Unready, onset: Onset::AtStart });
+    assert_eq!(schedule[1], Scheduled::after_traffic(Fault::Deep, Duration::from_secs(8)));
+    assert_eq!(schedule.iter().map(ToString::to_string).collect::<Vec<_>>(), ["unready", "deep@8", "die@0.5"]);
+    assert!(Scheduled::list("explode").unwrap_err().to_string().contains("die, deaf, hang"));
+    assert!(Scheduled::list("die@soon").unwrap_err().to_string().contains("seconds"));
     assert_eq!(Scheduled::list(""), Ok(Vec::new()));
 }

@@ -64,22 +64,9 @@ enum What {
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<ExitCode, Box<dyn Error>> {
     match Arguments::parse().what {
-        What::Smoke {
-            address,
-            path,
-            expect,
-            requests,
-            after,
-            junit,
-        } => {
+        What::Smoke { address, path, expect, requests, after, junit } => {
             time::sleep(Duration::from_secs(after)).await;
-            let smoke = Smoke {
-                address,
-                path,
-                expect,
-                requests,
-                timeout: Duration::from_secs(5),
-            };
+            let smoke = Smoke { address, path, expect, requests, timeout: Duration::from_secs(5) };
             let outcome = smoke.run().await;
             if junit {
                 print!("{}", smoke.junit(&outcome));
@@ -96,22 +83,10 @@ async fn main() -> Result<ExitCode, Box<dyn Error>> {
             let archive = folder.join("image.tar");
             registry::fetch(&image, &archive).await?;
             let mut scanner = Command::new("osv-scanner");
-            scanner
-                .args([
-                    "scan",
-                    "image",
-                    "--offline",
-                    "--format",
-                    "json",
-                    "--archive",
-                ])
-                .arg(&archive);
+            scanner.args(["scan", "image", "--offline", "--format", "json", "--archive"]).arg(&archive);
             let status = scanner.status()?;
             // A scanner that was killed has no status of its own.
-            Ok(status
-                .code()
-                .and_then(|code| u8::try_from(code).ok())
-                .map_or(ExitCode::FAILURE, ExitCode::from))
+            Ok(status.code().and_then(|code| u8::try_from(code).ok()).map_or(ExitCode::FAILURE, ExitCode::from))
         }
         What::Misbehave { how } => Ok(how.run()?),
     }

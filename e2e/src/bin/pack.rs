@@ -75,55 +75,24 @@ enum What {
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Box<dyn Error>> {
-    let Arguments {
-        into,
-        push: to,
-        plain,
-        what,
-    } = Arguments::parse();
+    let Arguments { into, push: to, plain, what } = Arguments::parse();
     let packed = match what {
         What::Operator { program } => catalogue::operator(&program, &into),
-        What::Web {
-            program,
-            version,
-            patched,
-            fault,
-        } => {
-            let web = if patched {
-                catalogue::Web::patched(&version)
-            } else {
-                catalogue::Web::vulnerable(&version)
-            };
-            Scheduled::list(&fault)?
-                .into_iter()
-                .fold(web, catalogue::Web::fault)
-                .pack(&program, &into)
+        What::Web { program, version, patched, fault } => {
+            let web = if patched { catalogue::Web::patched(&version) } else { catalogue::Web::vulnerable(&version) };
+            Scheduled::list(&fault)?.into_iter().fold(web, catalogue::Web::fault).pack(&program, &into)
         }
         What::Check { program } => catalogue::check(&program, &into),
         What::Load { program } => catalogue::load(&program, &into),
         What::Trivy { program, database } => catalogue::trivy(&program, &database, &into),
-        What::OsvScanner {
-            program,
-            check,
-            advisories,
-        } => catalogue::osv_scanner(&program, &check, &advisories, &into),
+        What::OsvScanner { program, check, advisories } => catalogue::osv_scanner(&program, &check, &advisories, &into),
     }?;
     let Some(to) = to else {
         println!("{}", packed.digest);
         return Ok(());
     };
-    let (repository, tag) = to
-        .rsplit_once(':')
-        .filter(|(_, tag)| !tag.contains('/'))
-        .ok_or("a tag is missing")?;
-    let transport = if plain {
-        Transport::Plain
-    } else {
-        Transport::Tls
-    };
-    println!(
-        "{}",
-        push(Command::new("skopeo"), &packed, repository, tag, transport).await?
-    );
+    let (repository, tag) = to.rsplit_once(':').filter(|(_, tag)| !tag.contains('/')).ok_or("a tag is missing")?;
+    let transport = if plain { Transport::Plain } else { Transport::Tls };
+    println!("{}", push(Command::new("skopeo"), &packed, repository, tag, transport).await?);
     Ok(())
 }

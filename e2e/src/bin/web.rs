@@ -41,9 +41,7 @@ async fn main() -> Result<ExitCode, Box<dyn Error>> {
     let mut settings = Settings::healthy(&arguments.version, host.trim());
     settings.faults = Scheduled::list(&arguments.fault)?;
     let deep = arguments.deep_fails_after.map(Duration::from_secs);
-    settings
-        .faults
-        .extend(deep.map(|delay| Scheduled::after_traffic(Fault::Deep, delay)));
+    settings.faults.extend(deep.map(|delay| Scheduled::after_traffic(Fault::Deep, delay)));
 
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;

@@ -39,9 +39,7 @@ impl Misbehaviour {
         match self {
             Self::Garbage => out.write_all(b"everything is fine, trust me\n")?,
             Self::Silent => {}
-            Self::Truncated => out.write_all(
-                br#"{"SchemaVersion":2,"ArtifactType":"container_image","Results":[{"#,
-            )?,
+            Self::Truncated => out.write_all(br#"{"SchemaVersion":2,"ArtifactType":"container_image","Results":[{"#)?,
             Self::Elsewhere => out.write_all(ELSEWHERE.as_bytes())?,
             Self::Flood => {
                 let line = [b'x'; 1023];

@@ -52,11 +52,8 @@ struct Described {
 
 /// Fetches `image` into the archive `into`.
 pub async fn fetch(image: &str, into: &Path) -> Result<(), FetchError> {
-    let parts = image
-        .split_once('@')
-        .and_then(|(name, digest)| Some((name.split_once('/')?, digest)));
-    let ((registry, name), digest) =
-        parts.ok_or_else(|| FetchError::Reference(image.to_owned()))?;
+    let parts = image.split_once('@').and_then(|(name, digest)| Some((name.split_once('/')?, digest)));
+    let ((registry, name), digest) = parts.ok_or_else(|| FetchError::Reference(image.to_owned()))?;
 
     let manifest = blob(registry, &format!("/v2/{name}/manifests/{digest}"), digest).await?;
     let manifest: Manifest = serde_json::from_slice(&manifest)?;
@@ -70,27 +67,16 @@ pub async fn fetch(image: &str, into: &Path) -> Result<(), FetchError> {
     }
     let tag = format!("{registry}/{name}:scanned");
     let contents = json!([{"Config": named[0], "RepoTags": [tag], "Layers": named[1..]}]);
-    append(
-        &mut archive,
-        "manifest.json",
-        contents.to_string().as_bytes(),
-    )?;
+    append(&mut archive, "manifest.json", contents.to_string().as_bytes())?;
     archive.into_inner()?.sync_all()?;
     Ok(())
 }
 
 async fn blob(registry: &str, path: &str, digest: &str) -> Result<Vec<u8>, FetchError> {
-    let failed = |seen: String| FetchError::Registry {
-        path: path.to_owned(),
-        seen,
-    };
+    let failed = |seen: String| FetchError::Registry { path: path.to_owned(), seen };
     let address = resolve(registry).await.map_err(failed)?;
-    let mut connection = Connection::open(address)
-        .await
-        .map_err(|failure| failed(failure.to_string()))?;
-    let reply = connection
-        .get_up_to(MAX_BLOB, registry, path, Keep::Close)
-        .await;
+    let mut connection = Connection::open(address).await.map_err(|failure| failed(failure.to_string()))?;
+    let reply = connection.get_up_to(MAX_BLOB, registry, path, Keep::Close).await;
     let reply = reply.map_err(|error| failed(error.to_string()))?;
     if !reply.status.is_success() {
         return Err(failed(format!("status {}", reply.status.as_u16())));

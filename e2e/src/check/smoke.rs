@@ -46,12 +46,8 @@ impl Smoke {
     }
 
     async fn ask(&self) -> Result<(), String> {
-        let address = resolve(&self.address)
-            .await
-            .map_err(|error| format!("cannot resolve the address: {error}"))?;
-        let reply = http::get(address, &self.address, &self.path)
-            .await
-            .map_err(|failure| failure.to_string())?;
+        let address = resolve(&self.address).await.map_err(|error| format!("cannot resolve the address: {error}"))?;
+        let reply = http::get(address, &self.address, &self.path).await.map_err(|failure| failure.to_string())?;
         if reply.status != StatusCode::OK {
             return Err(format!("status {}", reply.status.as_u16()));
         }
@@ -81,17 +77,9 @@ impl Smoke {
 
 /// The first address behind `host:port`.
 pub(super) async fn resolve(address: &str) -> Result<SocketAddr, String> {
-    let with_port = if address.contains(':') {
-        address.to_owned()
-    } else {
-        format!("{address}:80")
-    };
-    let mut found = net::lookup_host(&with_port)
-        .await
-        .map_err(|error| format!("{with_port}: {error}"))?;
-    found
-        .next()
-        .ok_or_else(|| format!("{with_port} has no address"))
+    let with_port = if address.contains(':') { address.to_owned() } else { format!("{address}:80") };
+    let mut found = net::lookup_host(&with_port).await.map_err(|error| format!("{with_port}: {error}"))?;
+    found.next().ok_or_else(|| format!("{with_port} has no address"))
 }
 
 /// Text as the value of an XML attribute.
@@ -121,23 +109,11 @@ mod tests {
     use crate::app::{self, Settings};
 
     async fn smoke(path: &str, expect: &str) -> (Smoke, Outcome) {
-        let listener = TcpListener::bind("127.0.0.1:0")
-            .await
-            .expect("loopback has a free port");
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("loopback has a free port");
         let address = listener.local_addr().expect("it is bound").to_string();
-        spawn(app::serve(
-            listener,
-            Settings::healthy("v2", "web-1"),
-            std::future::pending(),
-        ));
+        spawn(app::serve(listener, Settings::healthy("v2", "web-1"), std::future::pending()));
         let (path, expect) = (path.to_owned(), expect.to_owned());
-        let smoke = Smoke {
-            address,
-            path,
-            expect,
-            requests: 3,
-            timeout: Duration::from_secs(5),
-        };
+        let smoke = Smoke { address, path, expect, requests: 3, timeout: Duration::from_secs(5) };
         let outcome = smoke.run().await;
         (smoke, outcome)
     }
@@ -152,15 +128,8 @@ mod tests {
     #[tokio::test]
     async fn a_bad_status_fails_and_says_so() {
         let (smoke, outcome) = smoke("/nowhere", "").await;
-        assert_eq!(
-            outcome,
-            Outcome::Failed("request 1 of 3: status 404".to_owned())
-        );
-        assert!(
-            smoke
-                .junit(&outcome)
-                .contains("<failure message=\"request 1 of 3: status 404\"/>")
-        );
+        assert_eq!(outcome, Outcome::Failed("request 1 of 3: status 404".to_owned()));
+        assert!(smoke.junit(&outcome).contains("<failure message=\"request 1 of 3: status 404\"/>"));
     }
 
     #[tokio::test]
@@ -173,23 +142,12 @@ mod tests {
     async fn an_address_where_nothing_listens_fails() {
         let address = "127.0.0.1:1".to_owned();
         let (path, expect) = ("/".to_owned(), String::new());
-        let outcome = Smoke {
-            address,
-            path,
-            expect,
-            requests: 1,
-            timeout: Duration::from_secs(5),
-        }
-        .run()
-        .await;
+        let outcome = Smoke { address, path, expect, requests: 1, timeout: Duration::from_secs(5) }.run().await;
         assert!(matches!(outcome, Outcome::Failed(seen) if seen.contains("Connect")));
     }
 
     #[test]
     fn what_was_seen_cannot_break_the_report() {
-        assert_eq!(
-            Escaped("a\"<b>&\u{0}").to_string(),
-            "a&quot;&lt;b&gt;&amp; "
-        );
+        assert_eq!(Escaped("a\"<b>&\u{0}").to_string(), "a&quot;&lt;b&gt;&amp; ");
     }
 }

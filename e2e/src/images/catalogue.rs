@@ -28,13 +28,8 @@ pub struct Web {
 impl Web {
     /// The application of this version with the vulnerable package.
     pub fn vulnerable(version: &str) -> Self {
-        Self {
-            version: version.to_owned(),
-            packages: BTreeMap::new(),
-            faults: Vec::new(),
-            slow_start: Duration::ZERO,
-        }
-        .package(JINJA, VULNERABLE)
+        Self { version: version.to_owned(), packages: BTreeMap::new(), faults: Vec::new(), slow_start: Duration::ZERO }
+            .package(JINJA, VULNERABLE)
     }
 
     /// The application of this version with the patched package.
@@ -71,29 +66,16 @@ impl Web {
             env.insert("FAULT".to_owned(), faults.join(","));
         }
         if !self.slow_start.is_zero() {
-            env.insert(
-                "SLOW_START".to_owned(),
-                self.slow_start.as_secs().to_string(),
-            );
+            env.insert("SLOW_START".to_owned(), self.slow_start.as_secs().to_string());
         }
-        let config = Config {
-            entrypoint: vec!["/web".to_owned()],
-            env,
-        };
-        let packages = self
-            .packages
-            .iter()
-            .fold(Layer::new(), |layer, (name, version)| {
-                layer.text(
-                    format!("/usr/lib/python3/dist-packages/{name}-{version}.dist-info/METADATA"),
-                    format!("Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n"),
-                )
-            });
-        pack(
-            &config,
-            &[debian(), packages, Layer::new().program("/web", program)],
-            into,
-        )
+        let config = Config { entrypoint: vec!["/web".to_owned()], env };
+        let packages = self.packages.iter().fold(Layer::new(), |layer, (name, version)| {
+            layer.text(
+                format!("/usr/lib/python3/dist-packages/{name}-{version}.dist-info/METADATA"),
+                format!("Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n"),
+            )
+        });
+        pack(&config, &[debian(), packages, Layer::new().program("/web", program)], into)
     }
 }
 
@@ -119,20 +101,12 @@ pub fn operator(program: &Path, into: &Path) -> Result<Packed, PackError> {
 
 /// The project's own small programs for checks: `check smoke`, and those that misbehave.
 pub fn check(program: &Path, into: &Path) -> Result<Packed, PackError> {
-    pack(
-        &run(["/usr/local/bin/check"]),
-        &[Layer::new().program("/usr/local/bin/check", program)],
-        into,
-    )
+    pack(&run(["/usr/local/bin/check"]), &[Layer::new().program("/usr/local/bin/check", program)], into)
 }
 
 /// The load generator, for clusters whose network this machine is not in.
 pub fn load(program: &Path, into: &Path) -> Result<Packed, PackError> {
-    pack(
-        &run(["/usr/local/bin/load"]),
-        &[Layer::new().program("/usr/local/bin/load", program)],
-        into,
-    )
+    pack(&run(["/usr/local/bin/load"]), &[Layer::new().program("/usr/local/bin/load", program)], into)
 }
 
 /// Trivy with a data base made of this repository's advisories; `database` holds `trivy.db` and `metadata.json`.
@@ -141,37 +115,22 @@ pub fn trivy(program: &Path, database: &Path, into: &Path) -> Result<Packed, Pac
     let tool = Layer::new().program("/usr/local/bin/trivy", program);
     let data = ["trivy.db", "metadata.json"]
         .into_iter()
-        .fold(Layer::new(), |layer, name| {
-            layer.copy(Path::new("/trivy/db").join(name), database.join(name))
-        });
+        .fold(Layer::new(), |layer, name| layer.copy(Path::new("/trivy/db").join(name), database.join(name)));
     pack(&run(["/usr/local/bin/trivy"]), &[tool, data], into)
 }
 
 /// osv-scanner with the same advisories, and the program that fetches an image for it, since it reads archives;
 /// `advisories` is the zip archive of OSV records for PyPI.
-pub fn osv_scanner(
-    scanner: &Path,
-    check: &Path,
-    advisories: &Path,
-    into: &Path,
-) -> Result<Packed, PackError> {
-    let tools = Layer::new()
-        .program("/usr/local/bin/osv-scanner", scanner)
-        .program("/usr/local/bin/check", check);
+pub fn osv_scanner(scanner: &Path, check: &Path, advisories: &Path, into: &Path) -> Result<Packed, PackError> {
+    let tools = Layer::new().program("/usr/local/bin/osv-scanner", scanner).program("/usr/local/bin/check", check);
     let data = Layer::new().copy("/osv/osv-scalibr/PyPI/all.zip", advisories);
     let mut config = run(["/usr/local/bin/check"]);
-    config.env.insert(
-        "OSV_SCALIBR_LOCAL_DB_CACHE_DIRECTORY".to_owned(),
-        "/osv".to_owned(),
-    );
+    config.env.insert("OSV_SCALIBR_LOCAL_DB_CACHE_DIRECTORY".to_owned(), "/osv".to_owned());
     pack(&config, &[tools, data], into)
 }
 
 fn run<const N: usize>(entrypoint: [&str; N]) -> Config {
     // A check's command is found by its name, as in any other image.
     let env = BTreeMap::from([("PATH".to_owned(), "/usr/local/bin".to_owned())]);
-    Config {
-        entrypoint: entrypoint.map(str::to_owned).to_vec(),
-        env,
-    }
+    Config { entrypoint: entrypoint.map(str::to_owned).to_vec(), env }
 }

@@ -55,20 +55,15 @@ impl Layer {
 
     /// The programs and files that are copied from this machine.
     pub(super) fn copied(&self) -> impl Iterator<Item = (&Path, u32)> {
-        self.files
-            .values()
-            .filter_map(|(mode, content)| match content {
-                Content::Copy(from) => Some((from.as_path(), *mode)),
-                Content::Text(_) => None,
-            })
+        self.files.values().filter_map(|(mode, content)| match content {
+            Content::Copy(from) => Some((from.as_path(), *mode)),
+            Content::Text(_) => None,
+        })
     }
 
     fn insert(&mut self, path: &Path, mode: u32, content: Content) {
         let path = path.strip_prefix("/").unwrap_or(path);
-        let folders = path
-            .ancestors()
-            .skip(1)
-            .filter(|folder| !folder.as_os_str().is_empty());
+        let folders = path.ancestors().skip(1).filter(|folder| !folder.as_os_str().is_empty());
         self.folders.extend(folders.map(Path::to_path_buf));
         self.files.insert(path.to_path_buf(), (mode, content));
     }
@@ -84,11 +79,7 @@ impl Layer {
         for (path, (mode, content)) in &self.files {
             match content {
                 Content::Text(text) => {
-                    archive.append_data(
-                        &mut header(*mode, text.len() as u64),
-                        path,
-                        text.as_bytes(),
-                    )?;
+                    archive.append_data(&mut header(*mode, text.len() as u64), path, text.as_bytes())?;
                 }
                 Content::Copy(from) => {
                     let file = File::open(from)?;

@@ -77,11 +77,7 @@ pub fn pack(config: &Config, layers: &[Layer], into: &Path) -> Result<Packed, Pa
         diff_ids.push(Value::String(blob.digest));
     }
 
-    let env: Vec<String> = config
-        .env
-        .iter()
-        .map(|(name, value)| format!("{name}={value}"))
-        .collect();
+    let env: Vec<String> = config.env.iter().map(|(name, value)| format!("{name}={value}")).collect();
     let config = store_json(
         &blobs,
         &json!({
@@ -103,18 +99,9 @@ pub fn pack(config: &Config, layers: &[Layer], into: &Path) -> Result<Packed, Pa
         }),
     )?;
 
-    write(
-        &into.join("oci-layout"),
-        &json!({"imageLayoutVersion": "1.0.0"}),
-    )?;
-    write(
-        &into.join("index.json"),
-        &json!({"schemaVersion": 2, "manifests": [manifest.describe(MANIFEST)]}),
-    )?;
-    Ok(Packed {
-        layout: into.to_path_buf(),
-        digest: manifest.digest,
-    })
+    write(&into.join("oci-layout"), &json!({"imageLayoutVersion": "1.0.0"}))?;
+    write(&into.join("index.json"), &json!({"schemaVersion": 2, "manifests": [manifest.describe(MANIFEST)]}))?;
+    Ok(Packed { layout: into.to_path_buf(), digest: manifest.digest })
 }
 
 const MANIFEST: &str = "application/vnd.oci.image.manifest.v1+json";
@@ -136,27 +123,15 @@ fn store_json(blobs: &Path, value: &Value) -> Result<Blob, PackError> {
 }
 
 /// Writes a blob under a passing name, then gives it the name of its digest.
-fn store(
-    blobs: &Path,
-    write: impl FnOnce(&mut Hashing<BufWriter<File>>) -> io::Result<()>,
-) -> Result<Blob, PackError> {
+fn store(blobs: &Path, write: impl FnOnce(&mut Hashing<BufWriter<File>>) -> io::Result<()>) -> Result<Blob, PackError> {
     let passing = blobs.join(format!(".{}", std::process::id()));
     let file = File::create(&passing).map_err(at(&passing))?;
-    let mut blob = Hashing {
-        into: BufWriter::with_capacity(1 << 20, file),
-        hash: Sha256::new(),
-        length: 0,
-    };
-    write(&mut blob)
-        .and_then(|()| blob.flush())
-        .map_err(at(&passing))?;
+    let mut blob = Hashing { into: BufWriter::with_capacity(1 << 20, file), hash: Sha256::new(), length: 0 };
+    write(&mut blob).and_then(|()| blob.flush()).map_err(at(&passing))?;
     let digest = digest::finish(blob.hash);
     let named = blobs.join(digest.trim_start_matches("sha256:"));
     fs::rename(&passing, &named).map_err(at(&named))?;
-    Ok(Blob {
-        digest,
-        length: blob.length,
-    })
+    Ok(Blob { digest, length: blob.length })
 }
 
 fn write(path: &Path, value: &Value) -> Result<(), PackError> {
@@ -164,10 +139,7 @@ fn write(path: &Path, value: &Value) -> Result<(), PackError> {
 }
 
 fn at(path: &Path) -> impl FnOnce(io::Error) -> PackError {
-    move |source| PackError::Io {
-        path: path.to_path_buf(),
-        source,
-    }
+    move |source| PackError::Io { path: path.to_path_buf(), source }
 }
 
 /// Hashes and counts what passes through.
@@ -200,19 +172,13 @@ fn is_static(program: &Path) -> io::Result<bool> {
     File::open(program)?.take(4096).read_to_end(&mut head)?;
     let field = |at: usize, length: usize| {
         let bytes = head.get(at..at + length)?;
-        Some(
-            bytes
-                .iter()
-                .rev()
-                .fold(0usize, |value, byte| value << 8 | usize::from(*byte)),
-        )
+        Some(bytes.iter().rev().fold(0usize, |value, byte| value << 8 | usize::from(*byte)))
     };
     let headers = || Some((field(32, 8)?, field(54, 2)?, field(56, 2)?));
     let Some((first, size, count)) = head.starts_with(&ELF64_LITTLE).then(headers).flatten() else {
         return Ok(false);
     };
-    Ok((0..count)
-        .all(|index| field(first + index * size, 4).is_some_and(|kind| kind != PT_INTERP as usize)))
+    Ok((0..count).all(|index| field(first + index * size, 4).is_some_and(|kind| kind != PT_INTERP as usize)))
 }
 
 #[cfg(test)]
@@ -221,34 +187,20 @@ mod tests {
 
     fn web(version: &str) -> (Config, Vec<Layer>) {
         let env = BTreeMap::from([("VERSION".to_owned(), version.to_owned())]);
-        let config = Config {
-            entrypoint: vec!["/web".to_owned()],
-            env,
-        };
-        (
-            config,
-            vec![
-                Layer::new().text("/etc/os-release", "ID=debian\n"),
-                Layer::new().text("/web", "a program"),
-            ],
-        )
+        let config = Config { entrypoint: vec!["/web".to_owned()], env };
+        (config, vec![Layer::new().text("/etc/os-release", "ID=debian\n"), Layer::new().text("/web", "a program")])
     }
 
     fn digest(version: &str) -> String {
         let folder = tempfile::tempdir().expect("there is room");
         let (config, layers) = web(version);
-        pack(&config, &layers, folder.path())
-            .expect("it packs")
-            .digest
+        pack(&config, &layers, folder.path()).expect("it packs").digest
     }
 
     #[test]
     fn the_same_contents_give_the_same_digest_in_any_place_at_any_time() {
         assert_eq!(digest("v1"), digest("v1"));
-        assert_eq!(
-            digest("v1"),
-            "sha256:b29ae1d99165014809f4af595df70eef85e05af158f0183c8ffcc0a4abe04b56"
-        );
+        assert_eq!(digest("v1"), "sha256:b29ae1d99165014809f4af595df70eef85e05af158f0183c8ffcc0a4abe04b56");
         assert_ne!(digest("v1"), digest("v2"));
     }
 
@@ -279,23 +231,13 @@ mod tests {
         let entries = archive.entries().expect("it is an archive").map(|entry| {
             let header = entry.expect("it is whole").header().clone();
             let path = header.path().expect("it is UTF-8").display().to_string();
-            (
-                path,
-                header.mode().ok(),
-                header.mtime().ok(),
-                header.uid().ok(),
-            )
+            (path, header.mode().ok(), header.mtime().ok(), header.uid().ok())
         });
         let file = |path: &str| (path.to_owned(), Some(0o644), Some(0), Some(0));
         let folder = |path: &str| (path.to_owned(), Some(0o755), Some(0), Some(0));
         assert_eq!(
             entries.collect::<Vec<_>>(),
-            [
-                folder("usr"),
-                folder("usr/lib"),
-                file("usr/lib/a"),
-                file("usr/lib/b")
-            ]
+            [folder("usr"), folder("usr/lib"), file("usr/lib/a"), file("usr/lib/b")]
         );
     }
 
@@ -303,8 +245,7 @@ mod tests {
     fn a_program_that_needs_a_loader_is_refused_with_what_to_do() {
         let folder = tempfile::tempdir().expect("there is room");
         let layers = [Layer::new().program("/sh", "/bin/sh")];
-        let refused = pack(&Config::default(), &layers, folder.path())
-            .expect_err("a distribution's shell is dynamic");
+        let refused = pack(&Config::default(), &layers, folder.path()).expect_err("a distribution's shell is dynamic");
         assert!(matches!(&refused, PackError::NotStatic(_)), "{refused}");
         assert!(refused.to_string().contains("crt-static"));
     }

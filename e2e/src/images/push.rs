@@ -80,19 +80,13 @@ pub async fn push(
     if transport == Transport::Plain {
         skopeo.arg("--dest-tls-verify=false");
     }
-    skopeo
-        .arg(format!("oci:{}", image.layout.display()))
-        .arg(&to)
-        .kill_on_drop(true);
+    skopeo.arg(format!("oci:{}", image.layout.display())).arg(&to).kill_on_drop(true);
     match time::timeout(TIMEOUT, skopeo.output()).await {
         Err(_elapsed) => Err(PushError::TimedOut { to }),
         Ok(Err(error)) => Err(PushError::Start(error)),
-        Ok(Ok(Output { status, .. })) if status.success() => {
-            Ok(Published(format!("{repository}@{}", image.digest)))
+        Ok(Ok(Output { status, .. })) if status.success() => Ok(Published(format!("{repository}@{}", image.digest))),
+        Ok(Ok(Output { stderr, .. })) => {
+            Err(PushError::Refused { to, said: String::from_utf8_lossy(&stderr).trim().to_owned() })
         }
-        Ok(Ok(Output { stderr, .. })) => Err(PushError::Refused {
-            to,
-            said: String::from_utf8_lossy(&stderr).trim().to_owned(),
-        }),
     }
 }
