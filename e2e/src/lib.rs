@@ -2,6 +2,9 @@
 
 pub mod app;
 pub mod check;
+pub mod cluster;
 pub mod digest;
 pub mod http;
 pub mod images;
+pub mod packages;
+pub mod tools;
