@@ -2,6 +2,7 @@
 
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::{CustomResourceDefinition, JSON};
 use kube::CustomResourceExt;
+use serde_json::Value;
 
 use super::{HotfixPolicy, HotfixReport, SecurityCheck, SecurityHotfix};
 
@@ -21,7 +22,22 @@ pub fn file_name(crd: &CustomResourceDefinition) -> String {
 ///
 /// Never: a definition is plain data with string keys.
 pub fn yaml(crd: &CustomResourceDefinition) -> String {
-    serde_saphyr::to_string(crd).expect("a definition is plain data with string keys")
+    let plain = "a definition is plain data with string keys";
+    serde_saphyr::to_string(&whole(serde_json::to_value(crd).expect(plain))).expect(plain)
+}
+
+/// The same with `8.0` written as `8`: bounds are floats in the type, and nobody writes them so.
+fn whole(value: Value) -> Value {
+    match value {
+        Value::Number(number) => match number.as_f64() {
+            #[expect(clippy::cast_possible_truncation, reason = "the value is whole, and far below 2^53")]
+            Some(float) if float.fract() == 0.0 && float.abs() < 1e15 => Value::from(float as i64),
+            _ => Value::Number(number),
+        },
+        Value::Array(items) => items.into_iter().map(whole).collect(),
+        Value::Object(fields) => fields.into_iter().map(|(key, value)| (key, whole(value))).collect(),
+        other => other,
+    }
 }
 
 /// Gives a new object a status that says it was not looked at: without it, tools that read `observedGeneration` take

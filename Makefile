@@ -1,0 +1,51 @@
+# The commands of the project; `make help` lists them.
+
+# Tests and the static operator are built for one target with one set of flags, so that they share
+# every compiled dependency.
+HOST := $(shell rustc -vV | sed -n 's/^host: //p')
+RUSTFLAGS_OF_HOST := CARGO_TARGET_$(shell echo '$(HOST)' | tr 'a-z-' 'A-Z_')_RUSTFLAGS
+CARGO_BUILD_TARGET ?= $(HOST)
+export CARGO_BUILD_TARGET
+ifneq (,$(findstring linux-gnu,$(HOST)))
+$(RUSTFLAGS_OF_HOST) ?= -C target-feature=+crt-static
+export $(RUSTFLAGS_OF_HOST)
+endif
+
+# make demo KEEP=1 leaves the cluster up; CLUSTER=current REGISTRY=... plays on the current context.
+export KEEP CLUSTER REGISTRY
+
+IMAGE ?= hotfix-operator:dev
+ENGINE ?= podman
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test unit bench generate lint down image
+
+help: ## List the commands.
+	@sed -n 's/^\([a-z]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 20
+
+demo: ## Boot a throw-away cluster and play both stories on it (root, Go). KEEP=1 leaves it up.
+	cargo run --quiet -p hotfix-e2e --bin demo
+
+test: unit ## Run all tests, also those on a real cluster (root, Go).
+	cargo test -p hotfix-e2e
+
+unit: ## Run the tests that need neither root nor Go.
+	cargo test -p securityhotfix
+
+bench: ## Measure latencies on the real cluster (root, Go).
+	cargo run --quiet -p hotfix-e2e --bin bench
+
+generate: ## Write the definitions, the roles and the manifests from their sources (Go, for Helm).
+	UPDATE=1 cargo test --quiet -p securityhotfix --test generated
+	UPDATE=1 cargo test --quiet -p hotfix-e2e --test chart
+
+lint: ## Check format and lints, and the licences of dependencies where cargo-deny is installed.
+	cargo fmt --all --check
+	cargo clippy --workspace --all-targets -- -D warnings
+	@if command -v cargo-deny >/dev/null; then cargo deny check; else echo 'cargo-deny is not installed: skipped'; fi
+
+down: ## Remove every trace of local clusters.
+	cargo run --quiet -p hotfix-e2e --bin local-cluster -- down
+
+image: ## Build the operator's image with a container engine: IMAGE=..., ENGINE=podman or docker.
+	$(ENGINE) build --file Containerfile --tag $(IMAGE) .
