@@ -1,1 +1,12 @@
-//! Placeholder paragraph, replaced by the first commit of the module.
+//! How the cluster is spoken to: clients with time-outs, one call at a time.
+//!
+//! This module decides how long an answer may take and what a refusal looks like to its callers. It never decides what
+//! to read or write, never retries, and never interprets an object.
+
+mod call;
+mod clients;
+mod list;
+
+pub use call::{Call, CallError, Verb, send, send_within, stream};
+pub use clients::{ClientError, api_client, install_crypto, watch_client};
+pub use list::{LIST_MAX, ListError, list};
