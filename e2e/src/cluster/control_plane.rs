@@ -43,6 +43,13 @@ pub(super) fn apiserver(layout: &Layout, subnet: Subnet) -> Result<Component, Cl
         .flag("kubelet-certificate-authority", layout.pki("ca.crt"))
         .flag("kubelet-client-certificate", layout.pki("kubelet-client.crt"))
         .flag("kubelet-client-key", layout.pki("kubelet-client.key"))
+        .flag("requestheader-client-ca-file", layout.pki("front-proxy-ca.crt"))
+        .flag("requestheader-allowed-names", "front-proxy-client")
+        .flag("requestheader-username-headers", "X-Remote-User")
+        .flag("requestheader-group-headers", "X-Remote-Group")
+        .flag("requestheader-extra-headers-prefix", "X-Remote-Extra-")
+        .flag("proxy-client-cert-file", layout.pki("front-proxy.crt"))
+        .flag("proxy-client-key-file", layout.pki("front-proxy.key"))
         .flag("authorization-mode", "Node,RBAC")
         .flag("enable-admission-plugins", "NodeRestriction")
         .flag("allow-privileged", "true")
@@ -62,6 +69,9 @@ pub(super) fn controller_manager(layout: &Layout) -> Result<Component, ClusterEr
         .argument("--use-service-account-credentials")
         .flag("cluster-cidr", POD_CIDR)
         .argument("--allocate-node-cidrs")
+        // With the default of 20 a second, starting the controllers one by one takes four seconds of waiting for its own limit.
+        .flag("kube-api-qps", "200")
+        .flag("kube-api-burst", "400")
         .flag("leader-elect", "false"))
 }
 

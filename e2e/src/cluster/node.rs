@@ -208,7 +208,6 @@ fn kubelet_config(layout: &Layout, subnet: Subnet) -> String {
         "resolvConf": layout.at("resolv.conf"),
         "clusterDNS": [DNS_SERVICE],
         "clusterDomain": "cluster.local",
-        "localStorageCapacityIsolation": false,
         // The disk is the machine's: how full it is is not this node's business.
         "imageGCHighThresholdPercent": 100,
         "imageGCLowThresholdPercent": 99,

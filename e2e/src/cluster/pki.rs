@@ -35,11 +35,18 @@ const CLIENTS: &[Identity] = &[
 const KUBELET_CLIENT: Identity =
     Identity { file: "kubelet-client", user: "apiserver-kubelet", group: Some("system:masters") };
 
+/// How the API server makes itself known to extension API servers.
+const FRONT_PROXY: Identity = Identity { file: "front-proxy", user: "front-proxy-client", group: None };
+
 /// Writes the whole of it into `pki/` of the state folder.
 pub(super) fn write(layout: &Layout, subnet: Subnet) -> Result<(), ClusterError> {
     let node = subnet.node();
-    let authority = authority()?;
+    let authority = authority("hotfix-local-cluster")?;
     put(&layout.pki("ca.crt"), &authority.pem())?;
+    // Its own authority: whoever it signs for may speak in anybody's name.
+    let front = self::authority("hotfix-local-cluster-front-proxy")?;
+    put(&layout.pki("front-proxy-ca.crt"), &front.pem())?;
+    issue(layout, &front, FRONT_PROXY.file, client(&FRONT_PROXY)?)?;
 
     let kubernetes = [
         "kubernetes",
@@ -64,9 +71,9 @@ pub(super) fn write(layout: &Layout, subnet: Subnet) -> Result<(), ClusterError>
     put(&layout.pki("sa.pub"), &accounts.public_key_pem())
 }
 
-fn authority() -> Result<CertifiedIssuer<'static, KeyPair>, ClusterError> {
+fn authority(name: &str) -> Result<CertifiedIssuer<'static, KeyPair>, ClusterError> {
     let mut params = CertificateParams::new(Vec::new())?;
-    params.distinguished_name = subject("hotfix-local-cluster", None);
+    params.distinguished_name = subject(name, None);
     params.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));
     params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
     Ok(CertifiedIssuer::self_signed(params, KeyPair::generate()?)?)
