@@ -72,6 +72,19 @@ pub enum NotStarted {
     Other,
 }
 
+impl Exit {
+    /// The exit code a shell would tell: 126 and 127 for a command that could not be started, 128 and the signal's
+    /// number for one that a signal ended.
+    pub fn shell_code(self) -> i32 {
+        match self {
+            Self::Code(code) => code,
+            Self::Signal(signal) => 128_i32.saturating_add(signal),
+            Self::NotStarted(NotStarted::NotFound) => 127,
+            Self::NotStarted(NotStarted::NotPermitted | NotStarted::Other) => 126,
+        }
+    }
+}
+
 impl fmt::Display for Exit {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

@@ -27,11 +27,11 @@ use crate::findings::MAX_REPORT_BYTES;
 const LINGER: Duration = Duration::from_secs(2);
 
 /// Runs `argv` and prints its result as one frame to standard output. Exits 0 when the frame was printed.
-pub fn run_check(argv: Vec<OsString>) -> ExitCode {
+pub fn run_check(argv: &[OsString]) -> ExitCode {
     let outcome = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
-        .and_then(|runtime| runtime.block_on(run(&argv, &mut io::stdout())));
+        .and_then(|runtime| runtime.block_on(run(argv, &mut io::stdout())));
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
