@@ -71,6 +71,14 @@ pub struct Settings {
     pub runner_image: String,
 }
 
+/// The hotfix, as its record tells of it.
+impl<'a> From<&'a Observed> for crate::report::Subject<'a> {
+    fn from(observed: &'a Observed) -> Self {
+        let Hotfix { name, namespace, uid, created_at, managers, spec, status, .. } = &observed.hotfix;
+        Self { name, namespace, uid, created_at: *created_at, managers, spec, status }
+    }
+}
+
 /// The hotfix.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Hotfix {
