@@ -55,6 +55,7 @@ pub use error::ClusterError;
 pub use layout::{
     ClusterName, DNS_SERVICE, KUBERNETES_SERVICE, Layout, NODE, NODE_POD_CIDR, POD_CIDR, SERVICE_CIDR, Subnet,
 };
+pub use pause::IMAGE as PAUSE_IMAGE;
 pub use process::{Alive, MARK, ProcessId};
 
 use crate::tools::Tool;

@@ -11,8 +11,8 @@ use sha2::{Digest, Sha256};
 
 use super::error::{ClusterError, Tried};
 
-/// The name under which containerd finds the image.
-pub(super) const IMAGE: &str = "hotfix.local/pause:1";
+/// The image every node has from the start: a program that does nothing. The kubelet must not try to pull it.
+pub const IMAGE: &str = "hotfix.local/pause:1";
 
 /// The file of the image in the state folder.
 pub(super) const ARCHIVE: &str = "pause.tar";
