@@ -64,7 +64,7 @@ pub fn require(packages: &[Package]) -> Result<(), PackageError> {
     if !geteuid().is_root() {
         return Err(cannot("installing needs root"));
     }
-    eprintln!("packages: installing {} with apt-get", missing.join(", "));
+    tell!("packages: installing {} with apt-get", missing.join(", "));
     apt(&["update", "-qq"])?;
     let mut install = vec!["install", "-qq", "--yes", "--no-install-recommends"];
     install.extend(&missing);

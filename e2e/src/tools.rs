@@ -18,7 +18,7 @@ use std::path::PathBuf;
 pub use build::{ToolError, cache_dir};
 
 /// A program that is built from pinned sources when it is first asked for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, clap::ValueEnum)]
 pub enum Tool {
     /// The API server.
     KubeApiserver,
@@ -37,6 +37,7 @@ pub enum Tool {
     /// Installs the chart.
     Helm,
     /// Names of Services inside the cluster.
+    #[value(name = "coredns")]
     CoreDns,
     /// A vulnerability scanner.
     Trivy,

@@ -233,10 +233,11 @@ fn traces(name: &ClusterName) -> BTreeSet<String> {
             found.insert(format!("process {}", read("cmdline").replace('\0', " ")));
         }
         let mounts = read("mountinfo");
-        let points = mounts.lines().filter_map(|line| line.split(' ').nth(4));
-        found.extend(
-            points.filter(|point| point.starts_with(&format!("{folder}/"))).map(|point| format!("mount {point}")),
-        );
+        let points = mounts.lines().filter_map(|line| line.split(' ').nth(4)).map(Path::new);
+        let ours = points.filter(|point| {
+            (point.starts_with(layout.folder()) && *point != layout.folder()) || *point == layout.namespace_file()
+        });
+        found.extend(ours.map(|point| format!("mount {}", point.display())));
     }
     let hierarchies = fs::read_dir("/sys/fs/cgroup").expect("cgroups are there").flatten().map(|entry| entry.path());
     let places = hierarchies.map(|hierarchy| hierarchy.join(layout.cgroup()));

@@ -6,6 +6,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 use hotfix_e2e::cluster::{Alive, Cluster, ClusterError, ClusterName, Node, Options};
+use hotfix_e2e::tools::Tool;
 
 /// A throw-away one-node Kubernetes cluster in a network namespace of its own. Needs root.
 #[derive(Debug, Parser)]
@@ -40,6 +41,12 @@ enum Action {
     Kubeconfig,
     /// Print the names of the clusters on this machine.
     List,
+    /// Build programs now instead of when they are first asked for, and print where they are.
+    Tools {
+        /// Which ones.
+        #[arg(required = true, value_enum)]
+        tools: Vec<Tool>,
+    },
 }
 
 fn main() -> ExitCode {
@@ -70,6 +77,11 @@ fn act(name: &ClusterName, action: Action) -> Result<ExitCode, ClusterError> {
         }
         Action::Status => return status(name),
         Action::Kubeconfig => say(&Cluster::attach(name)?.kubeconfig().display().to_string()),
+        Action::Tools { tools } => {
+            for tool in tools {
+                say(&tool.path()?.display().to_string());
+            }
+        }
         Action::List => Cluster::list().iter().for_each(|name| say(name.as_str())),
     }
     Ok(ExitCode::SUCCESS)
@@ -81,8 +93,9 @@ fn up(name: &ClusterName, node: Node) -> Result<(), ClusterError> {
         Some(cluster) if cluster.node() == node => eprintln!("cluster {name} is up already"),
         _ => Cluster::boot(&Options { name: name.clone(), node })?.leave_running()?,
     }
-    eprintln!("reach it with:  local-cluster exec --name {name} -- kubectl get nodes");
-    eprintln!("remove it with: local-cluster down --name {name}");
+    let this = std::env::args().next().unwrap_or_else(|| "local-cluster".to_owned());
+    eprintln!("reach it with:  {this} exec --name {name} -- kubectl get nodes");
+    eprintln!("remove it with: {this} down --name {name}");
     Ok(())
 }
 

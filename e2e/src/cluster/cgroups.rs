@@ -31,8 +31,17 @@ pub(super) fn create(layout: &Layout) -> Result<(), ClusterError> {
 
 /// The processes of every pod of the cluster.
 pub(super) fn processes(layout: &Layout) -> Vec<i32> {
+    members(folders(layout).iter())
+}
+
+/// The processes of one container.
+pub(super) fn container(layout: &Layout, id: &str) -> Vec<i32> {
+    members(folders(layout).iter().filter(|folder| folder.file_name().is_some_and(|name| name == id)))
+}
+
+fn members<'a>(folders: impl Iterator<Item = &'a PathBuf>) -> Vec<i32> {
     let mut found = Vec::new();
-    for folder in folders(layout) {
+    for folder in folders {
         // Gone between listing and reading: nothing runs in it.
         let text = fs::read_to_string(folder.join("cgroup.procs")).unwrap_or_default();
         found.extend(text.lines().filter_map(|line| line.parse::<i32>().ok()));

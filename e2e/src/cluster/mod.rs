@@ -184,6 +184,14 @@ impl Cluster {
         AuditLog::new(self.layout.audit_log())
     }
 
+    /// Ends every process of a container with SIGKILL, as a crash does; the kubelet starts it anew. The id is the one in the
+    /// pod's status, with or without `containerd://`. Says how many processes there were.
+    pub fn kill_container(&self, container_id: &str) -> usize {
+        let id = container_id.rsplit('/').next().unwrap_or(container_id);
+        let processes = cgroups::container(&self.layout, id);
+        processes.into_iter().filter_map(ProcessId::of).map(ProcessId::end).count()
+    }
+
     /// The log of a component, e.g. `kubelet`.
     pub fn log(&self, component: &str) -> PathBuf {
         self.layout.log(component)
@@ -241,8 +249,11 @@ impl Cluster {
     }
 
     fn end(&mut self) -> Result<(), ClusterError> {
+        let removed = match self.ownership {
+            Ownership::Owned => state::remove_own(&self.layout),
+            Ownership::Attached => state::remove(&self.layout),
+        };
         self.ownership = Ownership::Attached;
-        let removed = state::remove(&self.layout);
         signals::release(&self.layout);
         for part in &mut self.parts {
             part.reap();

@@ -78,7 +78,9 @@ pub(super) fn view_holder(layout: &Layout) -> Component {
     let script = format!("set -e; {}; touch \"$1/{VIEW_READY}\"; exec sleep infinity", mounts.join("; "));
     Component::new(VIEW_HOLDER, "unshare")
         .argument("--mount")
-        .argument("--propagation=private")
+        // What the machine unmounts must go here too, or another cluster's namespace would live on in this view; nothing goes
+        // the other way.
+        .argument("--propagation=slave")
         .argument("sh")
         .argument("-c")
         .argument(script)

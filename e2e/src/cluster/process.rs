@@ -65,7 +65,7 @@ impl ProcessId {
         Self::of(self.pid) == Some(self)
     }
 
-    fn end(self) {
+    pub(super) fn end(self) {
         if self.alive() {
             // It may end by itself in between: then there is nothing to do.
             let _ = kill(Pid::from_raw(self.pid), Signal::SIGKILL);

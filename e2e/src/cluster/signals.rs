@@ -38,7 +38,7 @@ fn listen() {
     }
     process::stop_starting();
     for layout in all {
-        if let Err(error) = state::remove(&layout) {
+        if let Err(error) = state::remove_own(&layout) {
             eprintln!("{error}");
         }
     }

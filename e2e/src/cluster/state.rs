@@ -67,18 +67,18 @@ pub(super) fn claim(layout: &Layout, node: Node) -> Result<Record, ClusterError>
         match record {
             Some(record) if same => match record.owner_alive() {
                 Some(owner) => return Err(ClusterError::Busy { name: record.name, pid: owner.pid }),
-                None => remove(&other)?,
+                None => wipe(&other)?,
             },
             Some(record) if record.owner.is_none() || record.owner_alive().is_some() => taken.push(record.subnet.0),
             // Its owner has died, or it died before it was recorded: nobody else can be claiming it, we hold the lock.
             _ => {
                 eprintln!("cluster {}: removing what an earlier run left", other.name());
-                remove(&other)?;
+                wipe(&other)?;
             }
         }
     }
     // Leftovers may outlive a folder that somebody removed by hand.
-    remove(layout)?;
+    wipe(layout)?;
 
     let subnet = (0..Subnet::COUNT).find(|number| !taken.contains(number)).ok_or(ClusterError::Full(Subnet::COUNT))?;
     for folder in ["log", "pki", "processes"] {
@@ -97,8 +97,23 @@ pub(super) fn layouts() -> Vec<Layout> {
     names.iter().map(Layout::of).collect()
 }
 
-/// Removes every trace of a cluster, whatever state it is in. What is gone already is no error.
+/// Removes a cluster, whoever owns it.
 pub(super) fn remove(layout: &Layout) -> Result<(), ClusterError> {
+    let _lock = lock()?;
+    wipe(layout)
+}
+
+/// Removes a cluster this process claimed, unless it was taken away meanwhile and its name is somebody else's now.
+pub(super) fn remove_own(layout: &Layout) -> Result<(), ClusterError> {
+    let _lock = lock()?;
+    match Record::read(layout) {
+        Some(record) if record.owner != Some(ProcessId::this()) => Ok(()),
+        _ => wipe(layout),
+    }
+}
+
+/// Removes every trace of a cluster, whatever state it is in. What is gone already is no error.
+fn wipe(layout: &Layout) -> Result<(), ClusterError> {
     process::end_all(layout)?;
     network::remove(layout)?;
     let leftover = |left| ClusterError::Leftover { name: layout.name().clone(), left };

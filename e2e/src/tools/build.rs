@@ -121,7 +121,7 @@ impl Upstream {
         let failed = |source| ToolError::Cache { path: path.clone(), source };
         let file = File::create(&path).map_err(failed)?;
         if file.try_lock().is_err() {
-            eprintln!("tools: waiting for another process that builds {}", self.name);
+            tell!("tools: waiting for another process that builds {}", self.name);
             file.lock().map_err(failed)?;
         }
         Ok(file)
@@ -140,7 +140,7 @@ impl Upstream {
 
         let begun = Instant::now();
         let names: Vec<_> = self.programs.iter().map(|(name, _)| *name).collect();
-        eprintln!("tools: building {} (from nothing {})", names.join(", "), self.usually);
+        tell!("tools: building {} (from nothing {})", names.join(", "), self.usually);
         let log = work.join("build.log");
         let status = self.wait(self.start(&work, &bin, &log)?, begun, &log)?;
         if !status.success() {
@@ -148,7 +148,7 @@ impl Upstream {
             return Err(ToolError::Build { name: self.name, status, output });
         }
         fs::rename(&work, entry).map_err(|source| ToolError::Cache { path: entry.to_owned(), source })?;
-        eprintln!("tools: built {} in {}, kept in {}", names.join(", "), spent(begun), entry.display());
+        tell!("tools: built {} in {}, kept in {}", names.join(", "), spent(begun), entry.display());
         Ok(())
     }
 
@@ -180,7 +180,7 @@ impl Upstream {
                 Some(status) => return Ok(status),
                 None if told.elapsed() >= PROGRESS => {
                     told = Instant::now();
-                    eprintln!(
+                    tell!(
                         "tools: still building {}, {} so far (from nothing {})",
                         self.name,
                         spent(begun),
