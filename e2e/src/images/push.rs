@@ -1,12 +1,8 @@
 //! Copies a packed image into a registry, digest kept, and gives back the reference that pulls exactly it.
 
-use std::{
-    fmt, io,
-    process::{Command, Output},
-    time::Duration,
-};
+use std::{fmt, io, process::Output, time::Duration};
 
-use tokio::time;
+use tokio::{process::Command, time};
 
 use super::Packed;
 
@@ -84,9 +80,7 @@ pub async fn push(
     if transport == Transport::Plain {
         skopeo.arg("--dest-tls-verify=false");
     }
-    skopeo.arg(format!("oci:{}", image.layout.display())).arg(&to);
-    let mut skopeo = tokio::process::Command::from(skopeo);
-    skopeo.kill_on_drop(true);
+    skopeo.arg(format!("oci:{}", image.layout.display())).arg(&to).kill_on_drop(true);
     match time::timeout(TIMEOUT, skopeo.output()).await {
         Err(_elapsed) => Err(PushError::TimedOut { to }),
         Ok(Err(error)) => Err(PushError::Start(error)),

@@ -1,0 +1,308 @@
+//! How an attempt begins: policy, preflight, digests, and the record of what blue was.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use jiff::Timestamp;
+
+use crate::api::image::{ImageRef, image_id_digest};
+use crate::api::names::{DEFAULT_POLICY, POLICY};
+use crate::api::time::{Moment, after, elapsed};
+use crate::api::{
+    Attempt, AttemptSummary, BaselineImage, Blue, Gate, Handled, Outcome, Reason, ResolvedImage, SecurityCheckSpec,
+    SecurityHotfixStatus,
+};
+
+use super::action::Target;
+use super::decision::{Note, Want};
+use super::observed::{Observed, Policy, Workload};
+use super::preflight::{self, Input};
+use super::status::outcome_message;
+use super::step::{Step, Trouble};
+use super::{Action, rest, stale};
+
+/// How many attempts the operator begins by itself before a person has to ask: an owner who deploys again and again is
+/// not to be raced.
+pub const AUTOMATIC_MAX: i32 = 3;
+
+/// How long an answer of the registry, or a refusal of admission, is believed before it is asked for again.
+const ASK_AGAIN: std::time::Duration = std::time::Duration::from_secs(30);
+
+/// How an attempt comes about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Asked {
+    /// The hotfix was created, or a person asked for a retry.
+    ByPerson,
+    /// The owner deployed something else meanwhile.
+    ByOperator,
+}
+
+/// The next step of a hotfix that has no attempt under way.
+pub fn next(o: &Observed, now: Timestamp, asked: Asked) -> Step {
+    if o.deleting() {
+        return rest::leave(o);
+    }
+    if o.hotfix.spec.suspend {
+        return Step::trouble(
+            Trouble::time(Reason::Suspended, "spec.suspend is true: nothing is begun until it is false."),
+            None,
+        );
+    }
+    let policy = match policy(o) {
+        Ok(policy) => policy,
+        Err(trouble) => return Step::trouble(trouble, None),
+    };
+    let Some(blue) = &o.blue else {
+        let name = &o.hotfix.spec.target.name;
+        return Step::trouble(
+            Trouble::person(
+                Reason::TargetNotFound,
+                format!(
+                    "There is no Deployment {name} in namespace {}; waiting for it, or delete the hotfix.",
+                    o.hotfix.namespace
+                ),
+            ),
+            None,
+        );
+    };
+    if let Some(step) = claimed_by_other(o) {
+        return step;
+    }
+    if let Some(action) = stale::next(o, blue) {
+        return Step::act(action);
+    }
+    let input = Input { observed: o, blue, policy };
+    if let Some(trouble) = preflight::refusal(&input) {
+        // Most of what is refused heals by an event we watch; the rest is seen within half a minute.
+        return Step::trouble(trouble, Some(after(now, ASK_AGAIN)));
+    }
+    match digests(o, now) {
+        Ok(images) => start(o, &input, images, asked, now),
+        Err(step) => step,
+    }
+}
+
+/// The policy of the namespace, if it and the checks it names can be carried out.
+pub fn policy(o: &Observed) -> Result<&Policy, Trouble> {
+    let Some(policy) = &o.policy else {
+        let name = o.namespace.policy.as_deref().unwrap_or(DEFAULT_POLICY);
+        return Err(Trouble::person(
+            Reason::PolicyMissing,
+            format!(
+                "There is no HotfixPolicy {name}; an administrator must create it, or choose another with the label {POLICY} on namespace {}.",
+                o.hotfix.namespace
+            ),
+        ));
+    };
+    let gates = &policy.spec.gates;
+    let all = gates.scan.iter().map(|c| (Gate::Scan, c));
+    let all = all.chain(gates.analyze.iter().map(|c| (Gate::Analyze, c)));
+    for (gate, entry) in all.chain(gates.verify.iter().map(|c| (Gate::Verify, c))) {
+        let Some(check) = o.checks.get(&entry.check) else {
+            return Err(Trouble::person(
+                Reason::CheckMissing,
+                format!(
+                    "Policy {} names the check {}, which does not exist; create that SecurityCheck, or take it out of the policy.",
+                    policy.name, entry.check
+                ),
+            ));
+        };
+        let fits = match (&check.spec, gate) {
+            (SecurityCheckSpec { scan: Some(_), test: None, http: None }, _) => true,
+            (SecurityCheckSpec { scan: None, .. }, Gate::Scan) => false,
+            (SecurityCheckSpec { scan: None, test, http }, _) => test.is_some() != http.is_some(),
+            _ => false,
+        };
+        if !fits {
+            return Err(Trouble::person(
+                Reason::CheckInvalid,
+                format!(
+                    "Check {} cannot be run in the {gate:?} gate of policy {}: the scan gate takes scans, the others take scans, tests and HTTP checks.",
+                    entry.check, policy.name
+                ),
+            ));
+        }
+    }
+    if gates.scan.is_empty() {
+        return Err(Trouble::person(
+            Reason::PolicyInvalid,
+            format!("Policy {} has no scan check, so nothing could ever prove the fix; add one.", policy.name),
+        ));
+    }
+    Ok(policy)
+}
+
+/// Another hotfix has the workload, or a Lease of one that is gone must be cleared away first.
+fn claimed_by_other(o: &Observed) -> Option<Step> {
+    let claim = o.claim.as_ref().filter(|claim| claim.holder != o.hotfix.uid)?;
+    if o.is_alive(&claim.holder) {
+        let message = format!(
+            "Hotfix {} has claimed Deployment {}; waiting until it is done.",
+            claim.holder_name, o.hotfix.spec.target.name
+        );
+        return Some(Step::trouble(Trouble::time(Reason::WorkloadClaimed, message), None));
+    }
+    Some(Step::act(Action::Unclaim(Target { name: claim.name.clone(), uid: claim.uid.clone() })))
+}
+
+/// The digests of the patched images, or what must be done to know them.
+fn digests(o: &Observed, now: Timestamp) -> Result<Vec<ResolvedImage>, Step> {
+    let wanted = &o.hotfix.spec.images;
+    let ask = || Step::want(vec![Want::Resolve(wanted.clone())], Some(after(now, ASK_AGAIN)));
+    let known = o.evidence.resolution.as_ref().filter(|known| {
+        known.len() == wanted.len()
+            && known.iter().zip(wanted).all(|(k, w)| k.container == w.container && k.image == w.image)
+    });
+    let known = known.ok_or_else(ask)?;
+    let mut images = Vec::new();
+    for resolution in known {
+        match &resolution.outcome {
+            Ok(image) => images.push(image.clone()),
+            Err(_) if elapsed(resolution.at.timestamp(), now) >= ASK_AGAIN => return Err(ask()),
+            Err(why) => {
+                return Err(Step::trouble(
+                    Trouble::person(
+                        Reason::ImageUnresolved,
+                        format!(
+                            "The registry gave no digest for {}: {why}. It is asked again every 30 s; check the reference, or the operator's registry settings.",
+                            resolution.image
+                        ),
+                    ),
+                    Some(after(resolution.at.timestamp(), ASK_AGAIN)),
+                ));
+            }
+        }
+    }
+    Ok(images)
+}
+
+/// Records a new attempt.
+fn start(o: &Observed, input: &Input<'_>, images: Vec<ResolvedImage>, asked: Asked, now: Timestamp) -> Step {
+    let blue = input.blue;
+    let Some(replica_set) = o.active_replica_sets(&blue.uid).next() else {
+        return Step::wait(Some(after(now, ASK_AGAIN)));
+    };
+    let baseline = match baseline(o, blue) {
+        Ok(baseline) => baseline,
+        Err(trouble) => return Step::trouble(trouble, Some(after(now, ASK_AGAIN))),
+    };
+    let before = o.attempt();
+    let attempt = Attempt {
+        number: before.map_or(1, |attempt| attempt.number + 1),
+        started_at: Moment::new(now),
+        automatic: match (asked, before) {
+            (Asked::ByOperator, Some(attempt)) => attempt.automatic + 1,
+            _ => 1,
+        },
+        policy: input.policy.name.clone(),
+        blue: Blue {
+            uid: blue.uid.clone(),
+            template_hash: replica_set.template_hash.clone(),
+            replica_set: replica_set.uid.clone(),
+            replicas: blue.replicas,
+            images: old_images(o, blue),
+            baseline,
+        },
+        images,
+        services: Vec::new(),
+        green: None,
+        verdicts: Vec::new(),
+        scanned_at: None,
+        staged_at: None,
+        analyzed_at: None,
+        approved_at: None,
+        promoting_at: None,
+        switched_at: None,
+        converged_at: None,
+        verified_at: None,
+        latch: None,
+        reassert: None,
+        folds: 0,
+        fold_generation: None,
+        drained_from: None,
+        finished_at: None,
+        outcome: None,
+    };
+    record(o, input, attempt, now)
+}
+
+fn record(o: &Observed, input: &Input<'_>, mut attempt: Attempt, now: Timestamp) -> Step {
+    let mut status = SecurityHotfixStatus { attempt: None, ..o.status().clone() };
+    if let Some(before) = o.attempt() {
+        status.history.insert(0, summarize(before, now));
+        status.history.truncate(crate::api::ATTEMPT_HISTORY_MAX);
+    }
+    if let Some(token) = rest::retry_token(o) {
+        status.last_handled = Some(Handled { retry: Some(token.clone()), ..status.last_handled.unwrap_or_default() });
+    }
+    let patched = input.blue.is_patched(&attempt) && o.blue_pods().iter().all(|pod| pod.runs_approved(&attempt));
+    let mut notes: Vec<Note> =
+        preflight::warnings(input).into_iter().map(|text| Note::warning(Reason::Pending, "Preflight", text)).collect();
+    if patched {
+        attempt.finished_at = Some(Moment::new(now));
+        attempt.outcome = Some(Outcome::AlreadyPatched);
+        notes = vec![Note::normal(Reason::AlreadyPatched, "Preflight", "The workload runs the patched image already.")];
+    } else {
+        notes.push(Note::normal(
+            Reason::Scanning,
+            "Accept",
+            format!("Attempt {} begins under policy {}.", attempt.number, attempt.policy),
+        ));
+    }
+    status.attempt = Some(attempt);
+    Step::Record(Box::new(status), notes)
+}
+
+/// An ended attempt, for the history.
+fn summarize(attempt: &Attempt, now: Timestamp) -> AttemptSummary {
+    let outcome = attempt.outcome.unwrap_or(Outcome::Failed);
+    AttemptSummary {
+        number: attempt.number,
+        started_at: attempt.started_at,
+        finished_at: attempt.finished_at.unwrap_or(Moment::new(now)),
+        outcome,
+        message: crate::api::conditions::shorten(
+            &outcome_message(outcome, attempt),
+            crate::api::conditions::MESSAGE_MAX,
+        ),
+    }
+}
+
+fn old_images(o: &Observed, blue: &Workload) -> BTreeMap<String, String> {
+    let named = o.hotfix.spec.images.iter();
+    named.filter_map(|change| Some((change.container.clone(), blue.template_image(&change.container)?))).collect()
+}
+
+/// Every image, by digest, that the pods of blue run in the containers the hotfix names.
+fn baseline(o: &Observed, blue: &Workload) -> Result<Vec<BaselineImage>, Trouble> {
+    let mut found = BTreeSet::new();
+    for pod in o.blue_pods() {
+        for change in &o.hotfix.spec.images {
+            let Some(container) = pod.containers.iter().find(|container| container.name == change.container) else {
+                continue;
+            };
+            let digest = image_id_digest(&container.image_id);
+            let reported = container.image_id.rsplit_once("://").map_or(container.image_id.as_str(), |(_, rest)| rest);
+            let by_report =
+                ImageRef::parse(reported).filter(|image| image.digest.is_some()).and_then(|image| image.pinned());
+            let by_spec = ImageRef::parse(&container.image).and_then(|image| image.pinned());
+            if digest.is_none() && by_spec.is_none() {
+                continue;
+            }
+            if let Some(image) = by_report.or(by_spec) {
+                found.insert(BaselineImage { container: change.container.clone(), image });
+            }
+        }
+    }
+    let covered =
+        |change: &crate::api::ImageChange| found.iter().any(|baseline| baseline.container == change.container);
+    match o.hotfix.spec.images.iter().find(|change| !covered(change)) {
+        Some(change) => Err(Trouble::person(
+            Reason::BaselineUnknown,
+            format!(
+                "No pod of {} tells which digest container {} runs, so there is nothing to scan as a baseline; waiting until one does.",
+                blue.name, change.container
+            ),
+        )),
+        None => Ok(found.into_iter().take(64).collect()),
+    }
+}

@@ -1,0 +1,187 @@
+//! The cut-over: hold every Service, open the candidate, switch, and see every endpoint follow.
+//!
+//! The order is what keeps requests whole. The mark on each Service is the fence: the switch tests for it, and once it is
+//! replaced nothing of this attempt can commit there. The preview is deleted right before the pods are opened, so that
+//! every kube-proxy has just synced and opening and switching fall into its next sync together.
+
+use std::collections::BTreeSet;
+
+use jiff::Timestamp;
+
+use crate::api::names::{self, SLOT};
+use crate::api::time::{Moment, after, positive};
+use crate::api::{Attempt, Reason, Timeouts};
+
+use super::action::Target;
+use super::decision::{ACTIONS_MAX, Note};
+use super::interrupt::{self, End};
+use super::observed::{Observed, Pod, Service};
+use super::stage::{self, LOOK_AGAIN};
+use super::step::Step;
+use super::{Action, stale};
+
+/// How long opened pods may take to become ready: the kubelet needs about 0.2 s, and it is given 5. The time is read off
+/// a condition that has whole seconds, hence one more.
+const OPENING: std::time::Duration = std::time::Duration::from_secs(6);
+
+/// The next step between the announcement and convergence.
+pub fn next(o: &Observed, attempt: &Attempt, timeouts: &Timeouts, now: Timestamp) -> Step {
+    let slot = names::slot(&o.hotfix.uid, attempt.number);
+    let services = o.recorded_services(attempt);
+    if services.is_empty() {
+        return interrupt::latch(
+            o,
+            attempt,
+            End::new(Reason::ServiceChanged, "Every Service of the workload is gone."),
+            now,
+        );
+    }
+    if let Some(end) = foreign_change(o, attempt, &services) {
+        return interrupt::latch(o, attempt, end, now);
+    }
+    if let Some(action) = services.iter().find_map(|service| hold(o, attempt, service)) {
+        return Step::act(action);
+    }
+    let pods = o.green_pods();
+    let opened = pods.iter().filter(|pod| pod.is_open()).filter_map(|pod| pod.open?.since).min();
+    let began = attempt.promoting_at.map_or(now, Moment::timestamp);
+    let ready_by = match opened {
+        Some(opened) => after(opened.timestamp(), OPENING),
+        None => after(began, positive(timeouts.staging)),
+    };
+    if o.green_ready() == 0 && services.iter().any(|service| service.selects_slot(&slot)) {
+        let end = End::new(Reason::VerificationFailed, "No pod of the candidate is ready any more.");
+        return interrupt::latch(o, attempt, end, now);
+    }
+    if o.green_ready() < o.enough() {
+        return open(o, attempt, &pods, ready_by, now);
+    }
+    let behind = services.iter().find(|service| !service.selects_slot(&slot));
+    if let Some(service) = behind {
+        if let Some(trouble) = stage::uncovered(o, service) {
+            if now >= ready_by {
+                return interrupt::latch(o, attempt, End::new(Reason::OpeningFailed, trouble.message), now);
+            }
+            return Step::trouble(trouble, Some(ready_by));
+        }
+        return Step::act(switch(o, attempt, service));
+    }
+    let switched = opened.map_or(began, Moment::timestamp);
+    let deadline = after(after(switched, OPENING), positive(timeouts.convergence));
+    if let Some(laggard) = services.iter().find(|service| !converged(o, service)) {
+        if now >= deadline {
+            let why = format!("The endpoints of Service {} did not become the candidate's pods in time.", laggard.name);
+            return interrupt::latch(o, attempt, End::new(Reason::ConvergenceFailed, why), now);
+        }
+        // Pods that came up meanwhile are opened while the slices follow.
+        return open_late(o, attempt, &pods).unwrap_or_else(|| Step::wait(Some(deadline.min(after(now, LOOK_AGAIN)))));
+    }
+    let mut done = attempt.clone();
+    done.converged_at = Some(Moment::new(now));
+    done.switched_at = services.iter().filter_map(|service| moved_at(service)).max().or(done.converged_at);
+    let names: Vec<&str> = services.iter().map(|service| service.name.as_str()).collect();
+    let text = format!("Every endpoint of {} is the candidate's.", names.join(", "));
+    stage::record(o, done, vec![Note::normal(Reason::Verifying, "SwitchTraffic", text)])
+}
+
+/// When our manager wrote the Service last.
+fn moved_at(service: &Service) -> Option<Moment> {
+    service.managers.iter().filter(|manager| manager.name == names::MANAGER).filter_map(|manager| manager.at).max()
+}
+
+/// A selector that is neither the owner's as recorded nor that plus our slot, or a mark that is not ours.
+fn foreign_change(o: &Observed, attempt: &Attempt, services: &[&Service]) -> Option<End> {
+    services.iter().find_map(|service| {
+        let recorded = attempt.services.iter().find(|record| record.uid == service.uid)?;
+        if service.owner_selector() != recorded.selector {
+            let who = service.last_foreign_manager();
+            return Some(End::new(
+                Reason::ServiceChanged,
+                format!("{who} changed the selector of Service {} meanwhile.", service.name),
+            ));
+        }
+        let mark = service.mark_text()?;
+        (!service.is_held_by(&o.hotfix.uid, attempt.number)).then(|| {
+            End::new(
+                Reason::ServiceChanged,
+                format!("Service {} carries the mark {mark:?} instead of this attempt's.", service.name),
+            )
+        })
+    })
+}
+
+/// The write that puts our mark on a Service that has none.
+fn hold(o: &Observed, attempt: &Attempt, service: &Service) -> Option<Action> {
+    service.mark_text().is_none().then(|| Action::Hold {
+        service: service.versioned(),
+        mark: names::hold(&o.hotfix.uid, attempt.number),
+        selector: service.selector.clone(),
+        annotations: stale::annotations(service),
+    })
+}
+
+/// Deletes the preview and opens every pod, in one breath, once all of them could serve.
+fn open(o: &Observed, attempt: &Attempt, pods: &[&Pod], ready_by: Timestamp, now: Timestamp) -> Step {
+    let slot = names::slot(&o.hotfix.uid, attempt.number);
+    if now >= ready_by {
+        let end = End::new(
+            Reason::OpeningFailed,
+            format!("Opened, the candidate was not ready in time: {}", stage::not_up(pods, attempt)),
+        );
+        return interrupt::latch(o, attempt, end, now);
+    }
+    let could_serve = pods.iter().filter(|pod| stage::is_up(pod, attempt)).count();
+    let none_open = pods.iter().all(|pod| !pod.is_open());
+    if none_open && (could_serve < o.enough() || pods.iter().any(|pod| pod.lives() && !stage::is_up(pod, attempt))) {
+        return Step::wait(Some(ready_by.min(after(now, LOOK_AGAIN))));
+    }
+    if let Some(preview) = o.own_preview(&slot) {
+        return Step::act(Action::DeletePreview(Target { name: preview.name.clone(), uid: preview.uid.clone() }));
+    }
+    open_late(o, attempt, pods).unwrap_or_else(|| Step::wait(Some(ready_by.min(after(now, LOOK_AGAIN)))))
+}
+
+/// Opens every pod of the candidate that could serve and is not open yet.
+pub fn open_late(o: &Observed, attempt: &Attempt, pods: &[&Pod]) -> Option<Step> {
+    let record = attempt.green.as_ref()?;
+    let sets: BTreeSet<&str> = o
+        .replica_sets
+        .iter()
+        .filter(|rs| rs.controller == record.uid && rs.template_hash == record.template_hash)
+        .map(|rs| rs.uid.as_str())
+        .collect();
+    let actions: Vec<Action> = pods
+        .iter()
+        .filter(|pod| stage::is_up(pod, attempt) && pod.open.is_none())
+        .filter(|pod| pod.controller.as_deref().is_some_and(|uid| sets.contains(uid)))
+        .take(ACTIONS_MAX)
+        .map(|pod| Action::Open(pod.versioned()))
+        .collect();
+    (!actions.is_empty()).then_some(Step::Act(actions))
+}
+
+/// The write that sends a Service's traffic to the candidate.
+pub fn switch(o: &Observed, attempt: &Attempt, service: &Service) -> Action {
+    let mut to = service.owner_selector();
+    to.insert(SLOT.to_owned(), names::slot(&o.hotfix.uid, attempt.number));
+    Action::Switch {
+        service: service.versioned(),
+        mark: names::hold(&o.hotfix.uid, attempt.number),
+        from: service.selector.clone(),
+        to,
+    }
+}
+
+/// True when the slices hold the candidate's pods and nothing else, enough of them ready. By content: no field of a slice
+/// tells which version of the Service it follows.
+pub fn converged(o: &Observed, service: &Service) -> bool {
+    let green: BTreeSet<&str> = o.green_pods().iter().map(|pod| pod.uid.as_str()).collect();
+    let mut ready = 0;
+    for endpoint in o.endpoints(&service.name) {
+        if !endpoint.pod.as_deref().is_some_and(|uid| green.contains(uid)) {
+            return false;
+        }
+        ready += usize::from(endpoint.ready);
+    }
+    ready >= o.enough()
+}

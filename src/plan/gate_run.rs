@@ -1,0 +1,341 @@
+//! Runs a gate: makes the check Jobs that are missing, reads what came of the others, and folds it into one answer.
+//!
+//! Which run a check is at is read off its Jobs, never remembered: a Job counts only if its labels repeat everything it
+//! was made for, so a restart, another operator or a forged Job changes nothing.
+
+use jiff::Timestamp;
+
+use crate::api::time::{Moment, after};
+use crate::api::{
+    Attempt, FailOn, Gate, GateCheck, HttpCheck, ResolvedImage, ScanCheck, Severity, TestCheck, VerdictRecord,
+    VerdictWord,
+};
+use crate::gates::fold::{self, GateState, Named};
+use crate::gates::http::{self, PodStreak};
+use crate::gates::retry::{self, Next};
+use crate::gates::scan::{self, Scan, ScanInput};
+use crate::gates::test::{self, TestInput, TestRun};
+use crate::gates::{CheckOutcome, CheckState, Read};
+
+use super::Action;
+use super::decision::Want;
+use super::jobs::{self, Identity, Subject};
+use super::observed::{Check, Content, Observed, Output, Policy, Run, RunState};
+use super::stage::{self, LOOK_AGAIN};
+use super::step::Wait;
+use super::verify::earliest;
+
+/// The most verdicts one attempt records; a policy has at most 40 checks, and each scan has at most 65 reports.
+const VERDICTS_MAX: usize = 128;
+
+/// Where a gate stands.
+pub enum Progress {
+    /// A check Job is missing.
+    Act(Action),
+    /// A check runs, or waits for its next run.
+    Wait(Wait),
+    /// Every check passed. What must go on being asked comes along.
+    Passed(Vec<VerdictRecord>, Vec<Want>),
+    /// A check failed, or proved nothing to the end. Why, in a sentence.
+    Failed(Vec<VerdictRecord>, String),
+}
+
+/// One check's state with what it needs to get further.
+struct Ran {
+    state: CheckState,
+    action: Option<Action>,
+    want: Option<Want>,
+    wake: Option<Timestamp>,
+    job: Option<String>,
+    subject: Option<String>,
+}
+
+impl Ran {
+    fn done(outcome: CheckOutcome, job: Option<String>, subject: Option<String>) -> Self {
+        Self { state: CheckState::Done(outcome), action: None, want: None, wake: None, job, subject }
+    }
+
+    fn pending(why: impl Into<String>) -> Self {
+        Self { state: CheckState::Pending(why.into()), action: None, want: None, wake: None, job: None, subject: None }
+    }
+}
+
+/// Takes a gate one step further.
+pub fn run(o: &Observed, attempt: &Attempt, policy: &Policy, gate: Gate, now: Timestamp) -> Progress {
+    let entries = match gate {
+        Gate::Scan => &policy.spec.gates.scan,
+        Gate::Analyze => &policy.spec.gates.analyze,
+        Gate::Verify => &policy.spec.gates.verify,
+    };
+    let mut ran: Vec<(&str, Ran)> = Vec::new();
+    for entry in entries {
+        match o.checks.get(&entry.check) {
+            Some(check) => {
+                ran.extend(one(o, attempt, gate, entry, check, now).into_iter().map(|r| (entry.check.as_str(), r)))
+            }
+            None => ran.push((&entry.check, Ran::pending("its SecurityCheck does not exist"))),
+        }
+    }
+    let named: Vec<Named<'_>> = ran.iter().map(|(check, ran)| Named { check, state: &ran.state }).collect();
+    match fold::fold(gate, &named) {
+        GateState::Settled { verdict: VerdictWord::Pass, .. } => {
+            let verdicts = records(gate, &ran, attempt, now);
+            Progress::Passed(verdicts, ran.into_iter().filter_map(|(_, ran)| ran.want).collect())
+        }
+        GateState::Settled { message, .. } => Progress::Failed(records(gate, &ran, attempt, now), message),
+        GateState::Pending(_) => {
+            if let Some(action) = ran.iter_mut().find_map(|(_, ran)| ran.action.take()) {
+                return Progress::Act(action);
+            }
+            let wakes: Vec<_> = ran.iter().map(|(_, ran)| ran.wake).collect();
+            let wake = earliest(&wakes).unwrap_or_else(|| after(now, LOOK_AGAIN));
+            let wants = ran.into_iter().filter_map(|(_, ran)| ran.want).collect();
+            Progress::Wait(Wait { trouble: None, wants, wake: Some(wake) })
+        }
+    }
+}
+
+fn one(o: &Observed, attempt: &Attempt, gate: Gate, entry: &GateCheck, check: &Check, now: Timestamp) -> Vec<Ran> {
+    let spec = &check.spec;
+    if let Some(scan) = &spec.scan {
+        return attempt.images.iter().map(|image| run_scan(o, attempt, gate, entry, check, scan, image, now)).collect();
+    }
+    if let Some(test) = &spec.test {
+        return vec![run_test(o, attempt, gate, entry, check, test, now)];
+    }
+    match &spec.http {
+        Some(http) => vec![ask(o, attempt, gate, entry, check, http)],
+        None => vec![Ran::pending("its SecurityCheck says neither scan, test nor http")],
+    }
+}
+
+/// The Jobs of one run of a check, or what is missing.
+fn jobs_of<'a>(
+    o: &'a Observed,
+    identity: &dyn Fn(&Subject, u32) -> Identity,
+    build: &dyn Fn(&Identity) -> serde_json::Value,
+    subjects: &[Subject],
+    run: u32,
+) -> Result<Vec<(&'a Run, Moment, &'a Output)>, Ran> {
+    let mut ended = Vec::new();
+    let mut running = None;
+    for subject in subjects {
+        let identity = identity(subject, run);
+        match o.runs.iter().find(|found| found.job == identity.name() && jobs::counts(&identity, &found.labels)) {
+            None => {
+                let mut missing = Ran::pending("its Job is being created");
+                missing.action = Some(Action::CreateJob(build(&identity)));
+                return Err(missing);
+            }
+            Some(found) => match &found.state {
+                RunState::Running => running = Some(found.job.clone()),
+                RunState::Ended { at, output } => ended.push((found, *at, output)),
+            },
+        }
+    }
+    match running {
+        Some(job) => Err(Ran::pending(format!("Job {job} runs"))),
+        None => Ok(ended),
+    }
+}
+
+/// Runs a check until it proves something, or the runs are used up.
+fn until_conclusive(
+    o: &Observed,
+    identity: &dyn Fn(&Subject, u32) -> Identity,
+    build: &dyn Fn(&Identity) -> serde_json::Value,
+    subjects: &[Subject],
+    judge: &dyn Fn(&[(&Run, Moment, &Output)]) -> CheckOutcome,
+    now: Timestamp,
+) -> Result<(CheckOutcome, Option<String>), Ran> {
+    let mut run = 1;
+    loop {
+        let ended = jobs_of(o, identity, build, subjects, run)?;
+        let outcome = judge(&ended);
+        let job = ended.last().map(|(run, _, _)| run.job.clone());
+        if outcome.verdict != VerdictWord::Inconclusive {
+            return Ok((outcome, job));
+        }
+        let last = ended.iter().map(|(_, at, _)| at.timestamp()).max().unwrap_or(now);
+        match retry::next(run, last, now) {
+            Next::Run(next) => run = next,
+            Next::Exhausted => return Ok((retry::exhausted(outcome), job)),
+            Next::Wait { until } => {
+                let mut waiting = Ran::pending(format!("inconclusive, run again at {until}: {}", outcome.message));
+                waiting.wake = Some(until);
+                return Err(waiting);
+            }
+        }
+    }
+}
+
+#[expect(clippy::too_many_arguments, reason = "one call site; each is a different thing the scan is about")]
+fn run_scan(
+    o: &Observed,
+    attempt: &Attempt,
+    gate: Gate,
+    entry: &GateCheck,
+    check: &Check,
+    spec: &ScanCheck,
+    image: &ResolvedImage,
+    now: Timestamp,
+) -> Ran {
+    let baselines: Vec<&str> = attempt
+        .blue
+        .baseline
+        .iter()
+        .filter(|baseline| baseline.container == image.container)
+        .map(|baseline| baseline.image.as_str())
+        .collect();
+    let subjects: Vec<Subject> = std::iter::once(Subject::candidate(&image.container, &image.image))
+        .chain(baselines.iter().map(|baseline| Subject::baseline(&image.container, baseline)))
+        .collect();
+    let identity = |subject: &Subject, run| jobs::identity(o, attempt, gate, entry, check, subject, run);
+    let build = |identity: &Identity| jobs::job(o, attempt, entry, &spec.container, spec.timeout, identity);
+    let introduced = severity(entry.fail_on.as_ref());
+    let judge = |ended: &[(&Run, Moment, &Output)]| {
+        let mut reports = ended.iter().map(|(_, _, output)| scan_report(output));
+        let missing = || Err("its Job is gone");
+        let candidate = Scan {
+            image: &image.image,
+            digests: image.digests.iter().map(String::as_str).collect(),
+            report: reports.next().unwrap_or_else(missing),
+        };
+        let baselines = baselines.iter().map(|image| Scan {
+            image,
+            digests: image.rsplit_once('@').map(|(_, digest)| digest).into_iter().collect(),
+            report: reports.next().unwrap_or_else(missing),
+        });
+        scan::judge(&ScanInput {
+            container: &image.container,
+            advisory: &o.hotfix.spec.advisory.ids,
+            format: spec.format,
+            introduced,
+            baselines: baselines.collect(),
+            candidate,
+        })
+    };
+    match until_conclusive(o, &identity, &build, &subjects, &judge, now) {
+        Ok((outcome, job)) => Ran::done(outcome, job, Some(image.container.clone())),
+        Err(ran) => ran,
+    }
+}
+
+fn scan_report(output: &Output) -> Result<Read<'_, crate::findings::ScanReport>, &str> {
+    match output {
+        Output::Framed { sha256, content: Content::Scan(report), .. } => Ok(Read { sha256, content: report }),
+        Output::Framed { content: Content::Malformed(why), .. } | Output::Unusable(why) => Err(why),
+        Output::Framed { .. } => Err("it is no scanner's report"),
+    }
+}
+
+fn severity(fail_on: Option<&FailOn>) -> crate::findings::Severity {
+    match fail_on.map_or(Severity::High, |fail_on| fail_on.introduced) {
+        Severity::Low => crate::findings::Severity::Low,
+        Severity::Medium => crate::findings::Severity::Medium,
+        Severity::High => crate::findings::Severity::High,
+        Severity::Critical => crate::findings::Severity::Critical,
+    }
+}
+
+fn run_test(
+    o: &Observed,
+    attempt: &Attempt,
+    gate: Gate,
+    entry: &GateCheck,
+    check: &Check,
+    spec: &TestCheck,
+    now: Timestamp,
+) -> Ran {
+    let Some(address) = jobs::target_address(o, attempt) else { return Ran::pending("there is no Service to address") };
+    let subjects = [Subject::address(&address)];
+    let identity = |subject: &Subject, run| jobs::identity(o, attempt, gate, entry, check, subject, run);
+    let build = |identity: &Identity| jobs::job(o, attempt, entry, &spec.container, spec.timeout, identity);
+    let judge = |ended: &[(&Run, Moment, &Output)]| {
+        let run = match ended.first().map(|(_, _, output)| *output) {
+            Some(Output::Framed { exit_code, sha256, content, .. }) => Ok(TestRun {
+                exit_code: *exit_code,
+                sha256,
+                report: match content {
+                    Content::Test(report) => Some(Ok(report)),
+                    Content::Malformed(why) => Some(Err(why.as_str())),
+                    Content::Scan(_) => Some(Err("it is a scanner's report")),
+                    Content::None => None,
+                },
+            }),
+            Some(Output::Unusable(why)) => Err(why.as_str()),
+            None => Err("its Job is gone"),
+        };
+        test::judge(&TestInput { subject: &address, declared: spec.report, run })
+    };
+    match until_conclusive(o, &identity, &build, &subjects, &judge, now) {
+        Ok((outcome, job)) => Ran::done(outcome, job, Some(address.clone())),
+        Err(ran) => ran,
+    }
+}
+
+/// Asks each pod of the candidate that is up; the answers are gathered while this is wanted.
+fn ask(o: &Observed, attempt: &Attempt, gate: Gate, entry: &GateCheck, check: &Check, http: &HttpCheck) -> Ran {
+    let key = (entry.check.clone(), check.generation);
+    let green = o.green_pods();
+    let pods: Vec<_> = green.iter().filter(|pod| stage::is_up(pod, attempt)).collect();
+    let streaks: Vec<PodStreak<'_>> = pods
+        .iter()
+        .map(|pod| {
+            let probe = o.evidence.probes.iter().find(|probe| {
+                probe.attempt == attempt.number && probe.gate == gate && probe.check == key && probe.pod == pod.uid
+            });
+            PodStreak {
+                pod: &pod.name,
+                successes: probe.map_or(0, |probe| probe.successes),
+                failures: probe.map_or(0, |probe| probe.failures),
+                last: probe.map_or("", |probe| &probe.last),
+            }
+        })
+        .collect();
+    let want = Want::Probe {
+        attempt: attempt.number,
+        gate,
+        check: key,
+        http: HttpCheck { path: jobs::expand(&http.path, entry), ..http.clone() },
+        pods: pods.iter().filter_map(|pod| Some((pod.uid.clone(), pod.ip.clone()?))).collect(),
+    };
+    Ran { state: http::judge(http, &streaks), action: None, want: Some(want), wake: None, job: None, subject: None }
+}
+
+/// What the checks said, one entry for each piece of evidence.
+fn records(gate: Gate, ran: &[(&str, Ran)], attempt: &Attempt, now: Timestamp) -> Vec<VerdictRecord> {
+    let at = Moment::new(now);
+    let mut records = Vec::new();
+    for (check, ran) in ran {
+        let CheckState::Done(outcome) = &ran.state else { continue };
+        let blank = VerdictRecord {
+            gate,
+            check: (*check).to_owned(),
+            subject: ran.subject.clone(),
+            verdict: outcome.verdict,
+            message: outcome.message.clone(),
+            evidence: None,
+            tool: None,
+            job: ran.job.clone(),
+            at,
+        };
+        if outcome.evidence.is_empty() {
+            records.push(blank);
+            continue;
+        }
+        for (nth, evidence) in outcome.evidence.iter().enumerate() {
+            let counts = evidence.counts;
+            let told = format!("{} packages or cases examined, {} findings.", counts.examined, counts.found);
+            records.push(VerdictRecord {
+                subject: Some(crate::api::conditions::shorten(&evidence.subject, 256)),
+                message: if nth == 0 { outcome.message.clone() } else { told },
+                evidence: evidence.sha256.clone(),
+                tool: evidence.tool.as_ref().map(|tool| crate::api::conditions::shorten(tool, 256)),
+                ..blank.clone()
+            });
+        }
+    }
+    records.truncate(VERDICTS_MAX.saturating_sub(attempt.verdicts.len()));
+    records
+}

@@ -1,0 +1,301 @@
+//! What no write may break, whatever the planner thinks: asked in tests of every decision, and in production before every
+//! write to an object that serves. A violation refuses the write.
+//!
+//! Each is a function of what was seen and what is about to be written, with the reason for it. They share the planner's
+//! words, not its reasoning: a planner that is wrong is caught here.
+
+use crate::api::Attempt;
+use crate::api::names::{self, POD_TEMPLATE_HASH, SLOT};
+
+use super::Action;
+use super::observed::{Map, Observed};
+
+/// A broken invariant.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{name}: {what}")]
+pub struct Violation {
+    /// Name of the invariant.
+    pub name: &'static str,
+    /// What the write would have done.
+    pub what: String,
+}
+
+type Invariant = fn(&Observed, &Action) -> Option<String>;
+
+/// Every invariant, by name.
+pub const ALL: &[(&str, Invariant)] = &[
+    ("gates-before-production", gates_before_production),
+    ("nothing-opens-after-the-latch", nothing_opens_after_the_latch),
+    ("enough-before-the-switch", enough_before_the_switch),
+    ("selectors-are-the-owners", selectors_are_the_owners),
+    ("pins-only-in-a-fenced-seal", pins_only_in_a_fenced_seal),
+    ("no-traffic-to-a-dead-side", no_traffic_to_a_dead_side),
+    ("only-our-own-pods-open", only_our_own_pods_open),
+    ("latch-before-destruction", latch_before_destruction),
+    ("closed-before-destruction", closed_before_destruction),
+    ("blue-untouched-before-verified", blue_untouched_before_verified),
+    ("fold-back-changes-images-only", fold_back_changes_images_only),
+    ("green-is-nobodys-when-it-serves", green_is_nobodys_when_it_serves),
+    ("green-never-shrinks", green_never_shrinks),
+    ("only-ours-is-destroyed", only_ours_is_destroyed),
+    ("no-candidate-before-the-scan", no_candidate_before_the_scan),
+    ("one-claim", one_claim),
+    ("milestones-only-grow", milestones_only_grow),
+    ("the-latch-is-for-good", the_latch_is_for_good),
+    ("remediated-means-gone", remediated_means_gone),
+];
+
+/// The first invariant that carrying out `action` would break.
+pub fn check(observed: &Observed, action: &Action) -> Result<(), Violation> {
+    ALL.iter().try_for_each(|(name, invariant)| match invariant(observed, action) {
+        Some(what) => Err(Violation { name, what }),
+        None => Ok(()),
+    })
+}
+
+fn attempt(o: &Observed) -> Option<&Attempt> {
+    o.hotfix.status.attempt.as_ref()
+}
+
+fn slot(o: &Observed) -> String {
+    names::slot(&o.hotfix.uid, attempt(o).map_or(0, |attempt| attempt.number))
+}
+
+/// Production is untouched until every gate has passed and the announcement is on record.
+fn gates_before_production(o: &Observed, action: &Action) -> Option<String> {
+    if !matches!(action, Action::Hold { .. } | Action::Switch { .. } | Action::Open(_)) {
+        return None;
+    }
+    let Some(attempt) = attempt(o) else { return Some(format!("{} without an attempt", action.name())) };
+    let missing = [
+        ("scan", attempt.scanned_at),
+        ("staging", attempt.staged_at),
+        ("analysis", attempt.analyzed_at),
+        ("approval", attempt.approved_at),
+        ("announcement", attempt.promoting_at),
+    ];
+    missing.iter().find(|(_, at)| at.is_none()).map(|(gate, _)| format!("{} before {gate} was recorded", action.name()))
+}
+
+/// A latched attempt only goes back.
+fn nothing_opens_after_the_latch(o: &Observed, action: &Action) -> Option<String> {
+    let latched = attempt(o).is_some_and(|attempt| attempt.latch.is_some() || attempt.finished_at.is_some());
+    let forward = matches!(
+        action,
+        Action::Hold { .. }
+            | Action::Switch { .. }
+            | Action::Open(_)
+            | Action::FoldBack { .. }
+            | Action::CreatePreview(_)
+    );
+    (latched && forward).then(|| format!("{} after the attempt was latched", action.name()))
+}
+
+/// The candidate takes traffic only with as many pods ready as blue has, and at least one.
+fn enough_before_the_switch(o: &Observed, action: &Action) -> Option<String> {
+    let Action::Switch { service, .. } = action else { return None };
+    let (ready, enough) = (o.green_ready(), o.enough());
+    (ready < enough).then(|| format!("switch of {} with {ready} of {enough} pods ready", service.name))
+}
+
+/// What we write to a selector is the owner's, or that plus the slot, or in a seal that plus blue's hash; never less.
+fn selectors_are_the_owners(o: &Observed, action: &Action) -> Option<String> {
+    let (service, from, to, extra): (_, &Map, &Map, &[&str]) = match action {
+        Action::Switch { service, from, to, .. } => (service, from, to, &[SLOT]),
+        Action::Seal { service, from, to, .. } => (service, from, to, &[POD_TEMPLATE_HASH]),
+        Action::Unpin { service, from, to } => (service, from, to, &[]),
+        _ => return None,
+    };
+    let Some(seen) = o.services.iter().find(|seen| seen.uid == service.uid) else {
+        return Some(format!("{} of {}, which was not seen", action.name(), service.name));
+    };
+    let owners = seen.owner_selector();
+    let mut rest = to.clone();
+    for key in extra {
+        if !owners.contains_key(*key) {
+            rest.remove(*key);
+        }
+    }
+    if owners.is_empty() || to.is_empty() {
+        return Some(format!("{} of {} with an empty selector", action.name(), service.name));
+    }
+    if *from != seen.selector || rest != owners {
+        return Some(format!("{} of {} writes {to:?}, the owner's is {owners:?}", action.name(), service.name));
+    }
+    (seen.resource_version != service.resource_version)
+        .then(|| format!("{} of {} at a version not seen", action.name(), service.name))
+}
+
+/// On the way forward no selector of ours names a ReplicaSet; on the way back only under the fence.
+fn pins_only_in_a_fenced_seal(o: &Observed, action: &Action) -> Option<String> {
+    let Action::Seal { service, was, to, .. } = action else { return None };
+    let hash = to.get(POD_TEMPLATE_HASH)?;
+    let attempt = attempt(o)?;
+    let fenced = was.as_deref() == Some(&names::hold(&o.hotfix.uid, attempt.number));
+    let serves = o.blue_pods().iter().any(|pod| pod.serves() && pod.labels.get(POD_TEMPLATE_HASH) == Some(hash));
+    (!fenced || !serves).then(|| format!("seal of {} pins {hash} without the fence, or to nothing ready", service.name))
+}
+
+/// No write takes traffic from a side that serves to one with nothing ready, unless that side was given up by its owner
+/// or a person said so.
+fn no_traffic_to_a_dead_side(o: &Observed, action: &Action) -> Option<String> {
+    let Action::Seal { service, from, .. } = action else { return None };
+    let leaves_green = from.get(SLOT).is_some_and(|s| *s == slot(o));
+    let given_up = o.namespace.terminating || o.blue.as_ref().is_none_or(super::observed::Workload::is_given_up);
+    let released = o.hotfix.annotations.contains_key(names::RELEASE);
+    (leaves_green && !given_up && !released && o.green_ready() > 0 && o.blue_ready() == 0)
+        .then(|| format!("seal of {} while the candidate serves and nothing of blue is ready", service.name))
+}
+
+/// Opened is only what is the candidate's by uid, has the gate, is up, and runs what was approved.
+fn only_our_own_pods_open(o: &Observed, action: &Action) -> Option<String> {
+    let Action::Open(target) = action else { return None };
+    let attempt = attempt(o)?;
+    let record = attempt.green.as_ref();
+    let pods = o.green_pods();
+    let pod = pods.iter().find(|pod| pod.uid == target.uid && pod.resource_version == target.resource_version);
+    let ours = o.green.as_ref().is_some_and(|green| record.is_some_and(|record| record.uid == green.uid));
+    let fit = pod.is_some_and(|pod| {
+        pod.lives()
+            && pod.containers_ready
+            && pod.is_gated()
+            && pod.runs_approved(attempt)
+            && pod.labels.get(POD_TEMPLATE_HASH).map(String::as_str)
+                == record.map(|record| record.template_hash.as_str())
+    });
+    (!ours || !fit).then(|| format!("opening of pod {}, which is not the candidate's, or not fit", target.name))
+}
+
+/// Nothing that may serve is destroyed before the attempt is irrevocably over.
+fn latch_before_destruction(o: &Observed, action: &Action) -> Option<String> {
+    if !matches!(action, Action::DeleteGreen(_) | Action::Close(_) | Action::DeleteBudget(_)) {
+        return None;
+    }
+    let over = attempt(o).is_none_or(|a| a.latch.is_some() || a.verified_at.is_some() || a.finished_at.is_some());
+    (!over).then(|| format!("{} before the attempt was over", action.name()))
+}
+
+/// The candidate is destroyed only once no Service sends anything to it.
+fn closed_before_destruction(o: &Observed, action: &Action) -> Option<String> {
+    let Action::DeleteGreen(target) = action else { return None };
+    let attempt = attempt(o)?;
+    let slot = slot(o);
+    let selected = o.services.iter().find(|service| service.selects_slot(&slot) && service.name != o.green_name());
+    if let Some(service) = selected {
+        return Some(format!("deletion of {} while Service {} selects it", target.name, service.name));
+    }
+    let undrained = attempt.promoting_at.is_some() && attempt.drained_from.is_none() && !o.namespace.terminating;
+    undrained.then(|| format!("deletion of {} before its traffic was drained", target.name))
+}
+
+/// Until the hotfix is believed none of our writes touches the user's Deployment.
+fn blue_untouched_before_verified(o: &Observed, action: &Action) -> Option<String> {
+    let verified = attempt(o).is_some_and(|attempt| attempt.verified_at.is_some());
+    (matches!(action, Action::FoldBack { .. }) && !verified)
+        .then(|| "fold-back before Verified was recorded".to_owned())
+}
+
+/// The fold-back writes the resolved images, over the recorded ones, in the Deployment the attempt began with.
+fn fold_back_changes_images_only(o: &Observed, action: &Action) -> Option<String> {
+    let Action::FoldBack { blue, images } = action else { return None };
+    let attempt = attempt(o)?;
+    if blue.uid != attempt.blue.uid || images.is_empty() {
+        return Some(format!("fold-back into {}, which is not the recorded Deployment, or of nothing", blue.name));
+    }
+    let wrong = images.iter().find(|patch| {
+        let to = attempt.images.iter().find(|image| image.container == patch.container).map(|image| &image.image);
+        to != Some(&patch.to) || attempt.blue.images.get(&patch.container) != Some(&patch.from)
+    });
+    wrong.map(|patch| format!("fold-back of {} in {}: {} to {}", patch.container, blue.name, patch.from, patch.to))
+}
+
+/// A candidate that may serve must not be collected with the hotfix.
+fn green_is_nobodys_when_it_serves(o: &Observed, action: &Action) -> Option<String> {
+    if !matches!(action, Action::Open(_) | Action::Switch { .. }) {
+        return None;
+    }
+    let owned = o.green.as_ref().is_some_and(|green| green.owners.contains(&o.hotfix.uid));
+    owned.then(|| format!("{} while the hotfix owns the candidate", action.name()))
+}
+
+/// The candidate follows blue's size upward only.
+fn green_never_shrinks(o: &Observed, action: &Action) -> Option<String> {
+    let Action::ResizeGreen { green, replicas, .. } = action else { return None };
+    let seen = o.green.as_ref().filter(|seen| seen.uid == green.uid)?;
+    (*replicas < seen.replicas).then(|| format!("shrinking of {} from {} to {replicas}", green.name, seen.replicas))
+}
+
+/// What we delete carries our label.
+fn only_ours_is_destroyed(o: &Observed, action: &Action) -> Option<String> {
+    let (target, labels) = match action {
+        Action::DeleteGreen(target) => {
+            (target, o.green.as_ref().filter(|green| green.uid == target.uid).map(|green| &green.labels))
+        }
+        Action::DeletePreview(target) => {
+            (target, o.services.iter().find(|service| service.uid == target.uid).map(|service| &service.labels))
+        }
+        Action::DeleteBudget(target) => {
+            (target, o.budgets.iter().find(|budget| budget.uid == target.uid).map(|budget| &budget.labels))
+        }
+        _ => return None,
+    };
+    let ours = labels.is_some_and(|labels| labels.get(names::HOTFIX_UID) == Some(&o.hotfix.uid));
+    (!ours).then(|| format!("{} of {}, which is not ours", action.name(), target.name))
+}
+
+/// No pod of the candidate exists before the scan gate passed.
+fn no_candidate_before_the_scan(o: &Observed, action: &Action) -> Option<String> {
+    let scanned = attempt(o).is_some_and(|attempt| attempt.scanned_at.is_some());
+    (matches!(action, Action::CreateGreen(_)) && !scanned)
+        .then(|| "creation of the candidate before the scan passed".to_owned())
+}
+
+/// A workload claimed by a living hotfix is not ours.
+fn one_claim(o: &Observed, action: &Action) -> Option<String> {
+    if !matches!(action, Action::Hold { .. } | Action::CreateGreen(_) | Action::Unclaim(_)) {
+        return None;
+    }
+    let claim = o.claim.as_ref().filter(|claim| claim.holder != o.hotfix.uid)?;
+    o.is_alive(&claim.holder).then(|| format!("{} while hotfix {} has the claim", action.name(), claim.holder_name))
+}
+
+/// Within an attempt no milestone is taken back.
+fn milestones_only_grow(o: &Observed, action: &Action) -> Option<String> {
+    let (Action::Record { status, .. }, Some(before)) = (action, attempt(o)) else { return None };
+    let Some(after) = status.attempt.as_ref() else { return Some("the attempt was forgotten".into()) };
+    if after.number != before.number {
+        let next = after.number == before.number + 1 && before.finished_at.is_some();
+        return (!next).then(|| format!("attempt {} followed {}", after.number, before.number));
+    }
+    let pairs = [
+        (before.scanned_at, after.scanned_at),
+        (before.staged_at, after.staged_at),
+        (before.analyzed_at, after.analyzed_at),
+        (before.approved_at, after.approved_at),
+        (before.promoting_at, after.promoting_at),
+        (before.converged_at, after.converged_at),
+        (before.verified_at, after.verified_at),
+        (before.drained_from, after.drained_from),
+        (before.finished_at, after.finished_at),
+    ];
+    pairs
+        .iter()
+        .any(|(before, after)| before.is_some() && before != after)
+        .then(|| "a milestone was taken back".to_owned())
+}
+
+/// A latch is set once and stays.
+fn the_latch_is_for_good(o: &Observed, action: &Action) -> Option<String> {
+    let (Action::Record { status, .. }, Some(before)) = (action, attempt(o)) else { return None };
+    let after = status.attempt.as_ref().filter(|after| after.number == before.number)?;
+    (before.latch.is_some() && before.latch != after.latch).then(|| "the latch was changed".to_owned())
+}
+
+/// Remediated is claimed only when every pod of the workload runs what was approved.
+fn remediated_means_gone(o: &Observed, action: &Action) -> Option<String> {
+    let Action::Record { status, .. } = action else { return None };
+    let attempt = status.attempt.as_ref().filter(|a| a.outcome == Some(crate::api::Outcome::Remediated))?;
+    let vulnerable = o.blue_pods().into_iter().find(|pod| !pod.ended && !pod.runs_approved(attempt))?;
+    let already = self::attempt(o).is_some_and(|before| before.outcome == attempt.outcome);
+    (!already).then(|| format!("Remediated while pod {} may run the old image", vulnerable.name))
+}

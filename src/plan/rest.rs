@@ -1,0 +1,82 @@
+//! A hotfix that has come to an end: what is left of it is removed whenever it is seen, and then nothing is done.
+
+use jiff::Timestamp;
+
+use crate::api::names::{FINALIZER, RETRY};
+use crate::api::time::after;
+use crate::api::{Attempt, Outcome};
+
+use super::action::Target;
+use super::begin::{self, Asked};
+use super::observed::Observed;
+use super::step::Step;
+use super::{Action, interrupt, wayout};
+
+/// A hotfix that came to rest looks once more after this long: the API server holds no request longer, so a create of ours
+/// that was in flight has landed by then, and is removed.
+const SWEEP: std::time::Duration = std::time::Duration::from_secs(75);
+
+/// The next step of a hotfix whose attempt is over.
+pub fn next(o: &Observed, attempt: &Attempt, now: Timestamp) -> Step {
+    if let Some(step) = wayout::clean(o, attempt) {
+        return step;
+    }
+    if let Some(step) = record(o, attempt) {
+        return step;
+    }
+    let again = match attempt.outcome {
+        Some(Outcome::Restarted) => Some(Asked::ByOperator),
+        Some(Outcome::Remediated | Outcome::AlreadyPatched) | None => None,
+        Some(_) => retry_token(o).map(|_| Asked::ByPerson),
+    };
+    if let Some(asked) = again.filter(|_| !o.deleting()) {
+        return begin::next(o, now, asked);
+    }
+    if let Some(step) = leave_behind(o) {
+        return step;
+    }
+    if let Some(step) = interrupt::stale_abort(o, attempt).filter(|_| !o.deleting()) {
+        return step;
+    }
+    let sweep = attempt.finished_at.map(|at| after(at.timestamp(), SWEEP)).filter(|sweep| now < *sweep);
+    Step::wait(sweep)
+}
+
+/// Leaves without ever having begun.
+pub fn leave(o: &Observed) -> Step {
+    leave_behind(o).unwrap_or_else(|| Step::wait(None))
+}
+
+/// The token of a retry that was not handled yet.
+pub fn retry_token(o: &Observed) -> Option<String> {
+    let token = o.hotfix.annotations.get(RETRY)?;
+    let token = crate::api::conditions::shorten(token, 256);
+    let handled = o.status().last_handled.as_ref().and_then(|handled| handled.retry.as_ref());
+    (handled != Some(&token)).then_some(token)
+}
+
+/// The record says how it ended, before anything that could tell is let go.
+fn record(o: &Observed, attempt: &Attempt) -> Option<Step> {
+    if o.namespace.terminating {
+        return None;
+    }
+    let Some(report) = &o.report else { return Some(Step::act(Action::OpenReport(crate::report::open(o)))) };
+    let closed = attempt.finished_at.filter(|_| attempt.outcome != Some(Outcome::Restarted));
+    let spec = crate::report::spec(o, closed);
+    (report.hotfix_uid == o.hotfix.uid && report.spec != spec).then(|| {
+        Step::act(Action::WriteReport {
+            name: crate::api::names::report(&o.hotfix.name, &o.hotfix.uid),
+            resource_version: report.resource_version.clone(),
+            spec: Box::new(spec),
+        })
+    })
+}
+
+/// Claim and finalizer.
+fn leave_behind(o: &Observed) -> Option<Step> {
+    if let Some(claim) = o.claim.as_ref().filter(|claim| claim.holder == o.hotfix.uid) {
+        return Some(Step::act(Action::Unclaim(Target { name: claim.name.clone(), uid: claim.uid.clone() })));
+    }
+    let index = o.hotfix.finalizers.iter().position(|finalizer| finalizer == FINALIZER)?;
+    Some(Step::act(Action::RemoveFinalizer { resource_version: o.hotfix.resource_version.clone(), index }))
+}

@@ -1,0 +1,252 @@
+//! From the claim to a candidate at full size: nothing here touches a Service of production, or blue.
+
+use jiff::Timestamp;
+
+use crate::api::names::{self, FINALIZER};
+use crate::api::time::{Moment, after, positive};
+use crate::api::{Attempt, GreenRecord, Reason, RecordedService};
+
+use super::action::Ownership;
+use super::decision::{Note, Want};
+use super::interrupt::{self, End};
+use super::observed::{Observed, Pod, Policy, Workload};
+use super::preflight::{self, Input};
+use super::step::{Step, Trouble};
+use super::{Action, staging};
+
+/// How often a step that only watches would end is looked at again, should every watch be frozen.
+pub const LOOK_AGAIN: std::time::Duration = std::time::Duration::from_secs(5);
+
+/// Finalizer, claim and record, before anything is made.
+pub fn claim(o: &Observed, attempt: &Attempt) -> Option<Step> {
+    if !o.hotfix.finalizers.iter().any(|finalizer| finalizer == FINALIZER) {
+        return Some(Step::act(Action::AddFinalizer {
+            resource_version: o.hotfix.resource_version.clone(),
+            first: o.hotfix.finalizers.is_empty(),
+        }));
+    }
+    match &o.claim {
+        None => return Some(Step::act(Action::Claim(staging::claim(o, &attempt.blue.uid)))),
+        Some(claim) if claim.holder == o.hotfix.uid => {}
+        Some(claim) if o.is_alive(&claim.holder) => {
+            let message = format!("Hotfix {} claimed the workload first; waiting until it is done.", claim.holder_name);
+            return Some(Step::trouble(Trouble::time(Reason::WorkloadClaimed, message), None));
+        }
+        Some(claim) => {
+            let target = super::action::Target { name: claim.name.clone(), uid: claim.uid.clone() };
+            return Some(Step::act(Action::Unclaim(target)));
+        }
+    }
+    o.report.is_none().then(|| Step::act(Action::OpenReport(crate::report::open(o))))
+}
+
+/// The candidate at staging size, with its preview.
+pub fn stage(o: &Observed, attempt: &Attempt, policy: &Policy, now: Timestamp) -> Step {
+    let slot = names::slot(&o.hotfix.uid, attempt.number);
+    let began = attempt.scanned_at.map_or(now, Moment::timestamp);
+    let deadline = after(began, positive(policy.spec.timeouts.staging));
+    let Some(blue) = o.recorded_blue(&attempt.blue) else { return Step::wait(None) };
+    let Some(green) = o.own_green(&slot) else {
+        if o.green.is_some() {
+            let name = o.green_name();
+            let end = End::new(
+                Reason::StagingFailed,
+                format!("A Deployment {name} exists that this hotfix did not make; remove it and retry."),
+            );
+            return interrupt::latch(o, attempt, end, now);
+        }
+        return rehearse(o, attempt, blue, deadline, now);
+    };
+    if o.own_preview(&slot).is_none() {
+        if o.services.iter().any(|service| service.name == o.green_name()) {
+            let name = o.green_name();
+            let end = End::new(
+                Reason::StagingFailed,
+                format!("A Service {name} exists that this hotfix did not make; remove it and retry."),
+            );
+            return interrupt::latch(o, attempt, end, now);
+        }
+        return match preflight::selecting(o, blue).first() {
+            Some(like) => Step::act(Action::CreatePreview(staging::preview(o, attempt, like))),
+            None => interrupt::latch(
+                o,
+                attempt,
+                End::new(Reason::StagingFailed, "No Service selects the workload any more."),
+                now,
+            ),
+        };
+    }
+    let pods = o.green_pods();
+    let up = pods.iter().filter(|pod| is_up(pod, attempt)).count();
+    if up >= usize::try_from(o.hotfix.spec.staging.replicas).unwrap_or(1)
+        && let Some(set) = o.newest_replica_set(&green.uid)
+    {
+        let mut staged = attempt.clone();
+        staged.staged_at = Some(Moment::new(now));
+        staged.green = Some(GreenRecord {
+            name: green.name.clone(),
+            uid: green.uid.clone(),
+            template_hash: set.template_hash.clone(),
+        });
+        let note =
+            Note::normal(Reason::Staging, "Stage", format!("The candidate {} is up, without traffic.", green.name));
+        return record(o, staged, vec![note]);
+    }
+    if now >= deadline {
+        return interrupt::latch(o, attempt, End::new(Reason::StagingFailed, not_up(&pods, attempt)), now);
+    }
+    Step::wait(Some(deadline.min(after(now, LOOK_AGAIN))))
+}
+
+/// Lets admission judge the candidate before it exists, then creates it.
+fn rehearse(o: &Observed, attempt: &Attempt, blue: &Workload, deadline: Timestamp, now: Timestamp) -> Step {
+    let slot = names::slot(&o.hotfix.uid, attempt.number);
+    let green = staging::green(o, blue, attempt);
+    let rehearsal = o.evidence.rehearsal.as_ref().filter(|rehearsal| rehearsal.slot == slot);
+    let Some(rehearsal) = rehearsal else {
+        let pod = staging::pod(&green);
+        let want = Want::Rehearse { slot, green: Box::new(green), pod: Box::new(pod) };
+        return Step::want(vec![want], Some(deadline.min(after(now, LOOK_AGAIN))));
+    };
+    let refused = |why: &str| {
+        let end = End::new(Reason::AdmissionRefused, format!("The candidate was not created: {why}."));
+        interrupt::latch(o, attempt, end, now)
+    };
+    match (&rehearsal.green, &rehearsal.pod) {
+        (Err(why), _) | (_, Err(why)) => refused(why),
+        (Ok(made), Ok(pod)) => match staging::objection(&green, made, pod) {
+            Some(objection) => refused(&objection),
+            None => Step::act(Action::CreateGreen(green)),
+        },
+    }
+}
+
+/// The candidate at blue's size, without an owner, ready to take everything; then the announcement.
+pub fn full_size(o: &Observed, attempt: &Attempt, policy: &Policy, now: Timestamp) -> Step {
+    let slot = names::slot(&o.hotfix.uid, attempt.number);
+    let (Some(green), Some(blue)) = (o.own_green(&slot), o.recorded_blue(&attempt.blue)) else {
+        return Step::wait(None);
+    };
+    if let (Some(like), None) = (staging::covering_budget(o, blue), o.own_budget(&slot)) {
+        return Step::act(Action::CreateBudget(staging::budget(o, attempt, like)));
+    }
+    if let Some(action) = grow(o, green, blue) {
+        return Step::act(action);
+    }
+    let began = attempt.analyzed_at.map_or(now, Moment::timestamp);
+    let deadline = after(began, positive(policy.spec.timeouts.staging));
+    let pods = o.green_pods();
+    let trouble = preflight_again(o, blue, policy);
+    if trouble.is_none() && all_up(&pods, attempt, blue.replicas) {
+        let mut promoting = attempt.clone();
+        promoting.promoting_at = Some(Moment::new(now));
+        promoting.services = preflight::selecting(o, blue)
+            .into_iter()
+            .map(|service| RecordedService {
+                name: service.name.clone(),
+                uid: service.uid.clone(),
+                selector: service.owner_selector(),
+            })
+            .collect();
+        let note =
+            Note::normal(Reason::Promoting, "Promote", "The candidate is at full size; the traffic is moved now.");
+        return record(o, promoting, vec![note]);
+    }
+    if now >= deadline {
+        let why = trouble.map_or_else(|| not_up(&pods, attempt), |trouble| trouble.message);
+        return interrupt::latch(o, attempt, End::new(Reason::StagingFailed, why), now);
+    }
+    let wake = Some(deadline.min(after(now, LOOK_AGAIN)));
+    trouble.map_or_else(|| Step::wait(wake), |trouble| Step::trouble(trouble, wake))
+}
+
+/// What the Services looked like when the attempt began may have changed since.
+fn preflight_again(o: &Observed, blue: &Workload, policy: &Policy) -> Option<Trouble> {
+    let input = Input { observed: o, blue, policy };
+    let services = preflight::selecting(o, blue);
+    if services.is_empty() {
+        return Some(Trouble::person(Reason::NoService, "No Service selects the workload any more."));
+    }
+    if services.len() > preflight::SERVICES_MAX {
+        return Some(Trouble::person(
+            Reason::ServiceUnsupported,
+            "More Services select the workload than can be switched.",
+        ));
+    }
+    services.iter().find_map(|service| preflight::one_service(&input, service).or_else(|| uncovered(o, service)))
+}
+
+/// A `Local` policy drops what arrives on a node without a ready pod: the candidate must be on every node blue is on.
+pub fn uncovered(o: &Observed, service: &super::observed::Service) -> Option<Trouble> {
+    if !service.local_traffic {
+        return None;
+    }
+    let green: Vec<Option<String>> =
+        o.green_pods().iter().filter(|p| p.containers_ready && p.lives()).map(|p| p.node.clone()).collect();
+    let missing = o.blue_pods().into_iter().find(|pod| pod.serves() && !green.contains(&pod.node))?;
+    Some(Trouble::time(
+        Reason::LocalTrafficPolicy,
+        format!(
+            "Service {} keeps traffic on the node it arrives at, and no pod of the candidate is ready on node {}.",
+            service.name,
+            missing.node.as_deref().unwrap_or("?")
+        ),
+    ))
+}
+
+/// The write that gives the candidate blue's size and takes the ownerReference off it, if either is missing.
+pub fn grow(o: &Observed, green: &Workload, blue: &Workload) -> Option<Action> {
+    let owned = green.owners.contains(&o.hotfix.uid);
+    (green.replicas < blue.replicas || owned).then(|| Action::ResizeGreen {
+        green: green.versioned(),
+        replicas: blue.replicas.max(green.replicas),
+        ownership: if owned { Ownership::Drop } else { Ownership::Dropped },
+    })
+}
+
+/// True when a pod of the candidate could serve if it were opened.
+pub fn is_up(pod: &Pod, attempt: &Attempt) -> bool {
+    pod.lives() && pod.containers_ready && pod.is_gated() && pod.runs_approved(attempt)
+}
+
+/// True when every living pod of the candidate is up, and there are as many as asked for.
+pub fn all_up(pods: &[&Pod], attempt: &Attempt, replicas: i32) -> bool {
+    let living: Vec<_> = pods.iter().filter(|pod| pod.lives()).collect();
+    living.len() >= usize::try_from(replicas).unwrap_or(usize::MAX) && living.iter().all(|pod| is_up(pod, attempt))
+}
+
+/// Why the candidate is not up, in a sentence.
+pub fn not_up(pods: &[&Pod], attempt: &Attempt) -> String {
+    let up = pods.iter().filter(|pod| is_up(pod, attempt)).count();
+    let counted = format!("{up} of {} pods of the candidate were ready in time", pods.len());
+    let waiting = pods.iter().find_map(|pod| {
+        let container = pod.containers.iter().find(|container| container.waiting.is_some())?;
+        Some(format!(
+            "{} of pod {} waits: {}",
+            container.name,
+            pod.name,
+            container.waiting.as_deref().unwrap_or_default()
+        ))
+    });
+    let ungated =
+        pods.iter().find(|pod| !pod.is_gated()).map(|pod| format!("pod {} lost its readiness gate", pod.name));
+    let other = pods
+        .iter()
+        .find(|pod| pod.containers_ready && !pod.runs_approved(attempt))
+        .map(|pod| format!("pod {} runs another digest than the approved one", pod.name));
+    let restarts = pods.iter().find_map(|pod| {
+        let container = pod.containers.iter().find(|container| container.restarts > 0)?;
+        Some(format!("{} of pod {} was restarted {} times", container.name, pod.name, container.restarts))
+    });
+    match waiting.or(ungated).or(other).or(restarts) {
+        Some(why) => format!("{counted}; {why}."),
+        None => format!("{counted}."),
+    }
+}
+
+/// Records a changed attempt.
+pub fn record(o: &Observed, attempt: Attempt, notes: Vec<Note>) -> Step {
+    let mut status = o.status().clone();
+    status.attempt = Some(attempt);
+    Step::Record(Box::new(status), notes)
+}

@@ -1,0 +1,56 @@
+//! What a hotfix that is gone left on the Services of this workload: returned to their owners before anything begins.
+//!
+//! A hotfix normally leaves by its own one way out. This is for one whose finalizer was taken off by hand, or whose last
+//! write came late.
+
+use crate::api::names::{self, Mark, SLOT};
+
+use super::Action;
+use super::action::Annotations;
+use super::observed::{Observed, Service, Workload};
+use super::preflight;
+
+/// The next write that clears away a dead hotfix's traces, if there are any.
+pub fn next(o: &Observed, blue: &Workload) -> Option<Action> {
+    preflight::selecting(o, blue).into_iter().find_map(|service| clear(o, service))
+}
+
+fn clear(o: &Observed, service: &Service) -> Option<Action> {
+    let mark = service.mark();
+    let owner = mark.as_ref().and_then(Mark::owner);
+    if owner.is_some_and(|owner| o.is_alive(&owner.uid)) || matches!(mark, Some(Mark::Foreign(_))) {
+        return None;
+    }
+    if service.selector.contains_key(SLOT) || service.is_pinned() || matches!(mark, Some(Mark::Hold(_))) {
+        let (uid, attempt) = owner.map_or((o.hotfix.uid.as_str(), 0), |owner| (owner.uid.as_str(), owner.attempt));
+        return Some(Action::Seal {
+            service: service.versioned(),
+            was: service.mark_text().cloned(),
+            mark: names::sealed(uid, attempt),
+            from: service.selector.clone(),
+            to: service.owner_selector(),
+            annotations: annotations(service),
+        });
+    }
+    mark.is_some().then(|| unmark(service))
+}
+
+/// The write that takes our mark and our managedFields entries off a Service.
+pub fn unmark(service: &Service) -> Action {
+    Action::Unmark {
+        service: service.versioned(),
+        mark: service.mark_text().cloned(),
+        managers: ours(&service.managers),
+        annotations: annotations(service),
+    }
+}
+
+/// Places of our entries in managedFields.
+pub fn ours(managers: &[super::observed::Manager]) -> Vec<usize> {
+    managers.iter().filter(|manager| manager.name == names::MANAGER).map(|manager| manager.index).collect()
+}
+
+/// Whether a Service has annotations beside the mark.
+pub fn annotations(service: &Service) -> Annotations {
+    if service.annotations.keys().any(|key| key != names::MARK) { Annotations::Some } else { Annotations::None }
+}

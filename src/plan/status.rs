@@ -1,0 +1,293 @@
+//! Phases and conditions, derived from what is recorded and from what is waited for.
+//!
+//! Nothing here is ever decided upon. The words are chosen so that a wait says the same as the record that led into it:
+//! a rollout without trouble then costs one status write for each milestone and none for waiting.
+
+use crate::api::conditions::{self, Wanted};
+use crate::api::time::Moment;
+use crate::api::{
+    Attempt, ConditionType, Gate, Outcome, Phase, Reason, SecurityHotfixStatus, Side, Truth, VerdictWord,
+};
+
+use super::observed::Observed;
+use super::step::{Need, Trouble};
+
+/// Fills in what is derived: phase, traffic, conditions, observed generation.
+pub fn dress(
+    mut status: SecurityHotfixStatus,
+    observed: &Observed,
+    trouble: Option<&Trouble>,
+    now: Moment,
+) -> SecurityHotfixStatus {
+    let phase = phase(&status);
+    let wanted = wanted(&status, phase, observed, trouble);
+    status.phase = Some(phase);
+    status.traffic = traffic(&status);
+    status.observed_generation = Some(observed.hotfix.generation);
+    status.conditions = conditions::merge(&observed.hotfix.status.conditions, wanted, observed.hotfix.generation, now);
+    status
+}
+
+/// Where the rollout stands, in one word.
+pub fn phase(status: &SecurityHotfixStatus) -> Phase {
+    let Some(attempt) = &status.attempt else { return Phase::Pending };
+    match attempt.outcome {
+        Some(Outcome::Remediated) => return Phase::Remediated,
+        Some(Outcome::RolledBack) => return Phase::RolledBack,
+        Some(Outcome::Failed) => return Phase::Failed,
+        Some(Outcome::Rejected) => return Phase::Rejected,
+        Some(Outcome::Cancelled) => return Phase::Cancelled,
+        Some(Outcome::Superseded) => return Phase::Superseded,
+        Some(Outcome::AlreadyPatched) => return Phase::AlreadyPatched,
+        Some(Outcome::Restarted) => return Phase::Pending,
+        None => {}
+    }
+    if attempt.latch.is_some() && attempt.verified_at.is_none() {
+        return Phase::RollingBack;
+    }
+    if attempt.verified_at.is_some() {
+        Phase::FoldingBack
+    } else if attempt.converged_at.is_some() {
+        Phase::Verifying
+    } else if attempt.analyzed_at.is_some() {
+        Phase::Promoting
+    } else if attempt.staged_at.is_some() {
+        Phase::Analyzing
+    } else if attempt.scanned_at.is_some() {
+        Phase::Staging
+    } else {
+        Phase::Scanning
+    }
+}
+
+fn traffic(status: &SecurityHotfixStatus) -> Option<Side> {
+    let attempt = status.attempt.as_ref()?;
+    Some(if attempt.promoting_at.is_none() || attempt.drained_from.is_some() {
+        Side::Blue
+    } else if attempt.converged_at.is_some() && attempt.latch.is_none() {
+        Side::Green
+    } else {
+        Side::Moving
+    })
+}
+
+fn wanted(status: &SecurityHotfixStatus, phase: Phase, observed: &Observed, trouble: Option<&Trouble>) -> Vec<Wanted> {
+    let attempt = status.attempt.as_ref();
+    let mut all = summary(attempt, phase, observed, trouble);
+    all.extend(gates(attempt, phase));
+    all.push(rolled_back(attempt));
+    all.push(Wanted {
+        type_: ConditionType::AwaitingApproval,
+        status: Truth::False,
+        reason: Reason::NotRequired,
+        message: "No approval is required.".into(),
+    });
+    all
+}
+
+/// Ready, with Reconciling or Stalled where they hold, and Finished.
+fn summary(attempt: Option<&Attempt>, phase: Phase, observed: &Observed, trouble: Option<&Trouble>) -> Vec<Wanted> {
+    let condition = |type_, status, reason, message: &str| Wanted { type_, status, reason, message: message.into() };
+    let outcome =
+        attempt.filter(|a| a.finished_at.is_some()).and_then(|a| a.outcome).filter(|o| *o != Outcome::Restarted);
+    if let (Some(outcome), Some(attempt)) = (outcome, attempt) {
+        let (reason, message) = (outcome_reason(outcome, attempt), outcome_message(outcome, attempt));
+        let good = matches!(outcome, Outcome::Remediated | Outcome::AlreadyPatched);
+        let mut all =
+            vec![condition(ConditionType::Ready, if good { Truth::True } else { Truth::False }, reason, &message)];
+        if !good {
+            all.push(condition(ConditionType::Stalled, Truth::True, reason, &message));
+        }
+        all.push(condition(ConditionType::Finished, Truth::True, reason, &message));
+        return all;
+    }
+    let running = "The hotfix has not come to an end yet.";
+    let mut all = match trouble {
+        Some(Trouble { reason, message, need }) => {
+            let mut all = vec![condition(ConditionType::Ready, Truth::False, *reason, message)];
+            if *need == Need::Person {
+                all.push(condition(ConditionType::Stalled, Truth::True, *reason, message));
+            }
+            all
+        }
+        None => {
+            let (reason, message) = progress(attempt, phase, observed);
+            vec![
+                condition(ConditionType::Ready, Truth::Unknown, reason, &message),
+                condition(ConditionType::Reconciling, Truth::True, reason, &message),
+            ]
+        }
+    };
+    all.push(condition(ConditionType::Finished, Truth::False, all[0].reason, running));
+    all
+}
+
+/// What is going on, without numbers that change while it does.
+fn progress(attempt: Option<&Attempt>, phase: Phase, observed: &Observed) -> (Reason, String) {
+    let target = &observed.hotfix.spec.target.name;
+    if let Some(latch) = attempt.and_then(|a| a.latch.as_ref()) {
+        return (Reason::RollingBack, format!("Ending the attempt: {}", latch.message));
+    }
+    let soak = observed.policy.as_ref().map_or_else(String::new, |policy| {
+        format!(" for {}", crate::api::time::spoken(crate::api::time::positive(policy.spec.soak)))
+    });
+    match phase {
+        Phase::Scanning => (Reason::Scanning, format!("Scanning the images that {target} runs and the patched ones.")),
+        Phase::Staging => (Reason::Staging, "Starting the candidate, without traffic.".into()),
+        Phase::Analyzing => (Reason::Analyzing, "Checking the candidate, without traffic.".into()),
+        Phase::AwaitingApproval => (Reason::AwaitingApproval, "Waiting for an approval.".into()),
+        Phase::Promoting => {
+            (Reason::Promoting, "Bringing the candidate to full size and moving the traffic to it.".into())
+        }
+        Phase::Verifying => {
+            (Reason::Verifying, format!("The candidate serves all traffic and is being checked{soak}."))
+        }
+        Phase::FoldingBack => {
+            (Reason::FoldingBack, format!("Putting the patched image into {target} and returning the Services to it."))
+        }
+        _ => (Reason::Pending, "Getting ready to begin.".into()),
+    }
+}
+
+fn outcome_reason(outcome: Outcome, attempt: &Attempt) -> Reason {
+    let latched = attempt.latch.as_ref().map(|latch| latch.reason);
+    match outcome {
+        Outcome::Remediated => Reason::Remediated,
+        Outcome::AlreadyPatched => Reason::AlreadyPatched,
+        Outcome::RolledBack => Reason::RolledBack,
+        Outcome::Failed => latched.unwrap_or(Reason::Other),
+        Outcome::Rejected => Reason::Rejected,
+        Outcome::Cancelled => latched.unwrap_or(Reason::Cancelled),
+        Outcome::Superseded | Outcome::Restarted => Reason::Superseded,
+    }
+}
+
+/// How an attempt ended, in a sentence.
+pub fn outcome_message(outcome: Outcome, attempt: &Attempt) -> String {
+    let why = attempt.latch.as_ref().map_or("", |latch| latch.message.as_str());
+    match outcome {
+        Outcome::Remediated => "The workload runs the patched image, and the last vulnerable pod is gone.".into(),
+        Outcome::AlreadyPatched => "The workload ran the patched image already; nothing was changed.".into(),
+        Outcome::RolledBack => format!("The traffic is back on the old version. {why}"),
+        Outcome::Failed if attempt.verified_at.is_some() => format!("The exposure is still open. {why}"),
+        Outcome::Failed => format!("Production was not touched. {why}"),
+        Outcome::Rejected | Outcome::Cancelled => format!("The attempt was ended before any traffic moved. {why}"),
+        Outcome::Superseded => format!("The owner deployed something else. {why}"),
+        Outcome::Restarted => format!("Beginning again. {why}"),
+    }
+}
+
+/// One condition for each step up to the fold-back.
+fn gates(attempt: Option<&Attempt>, phase: Phase) -> Vec<Wanted> {
+    use ConditionType as T;
+    let latch = attempt.and_then(|a| a.latch.as_ref());
+    let step =
+        |type_: T, done: Option<Moment>, failures: &[Reason], under_way: Phase, running: Reason, passed: String| {
+            let (status, reason, message) = match (done, latch) {
+                (Some(_), _) => (Truth::True, Reason::Passed, passed),
+                (None, Some(latch)) if failures.contains(&latch.reason) => {
+                    (Truth::False, latch.reason, latch.message.clone())
+                }
+                (None, None) if phase == under_way => (Truth::Unknown, running, "Under way.".into()),
+                _ => (Truth::Unknown, Reason::NotReached, "Not reached.".into()),
+            };
+            Wanted { type_, status, reason, message }
+        };
+    let at = |f: fn(&Attempt) -> Option<Moment>| attempt.and_then(f);
+    let told = |gate| attempt.map_or_else(String::new, |a| verdicts(a, gate));
+    let mut approved = step(
+        T::Approved,
+        at(|a| a.approved_at),
+        &[Reason::Rejected],
+        Phase::AwaitingApproval,
+        Reason::AwaitingApproval,
+        "No approval is required.".into(),
+    );
+    if approved.status == Truth::True {
+        approved.reason = Reason::NotRequired;
+    }
+    vec![
+        step(
+            T::Scanned,
+            at(|a| a.scanned_at),
+            &[Reason::ScanFailed],
+            Phase::Scanning,
+            Reason::Scanning,
+            told(Gate::Scan),
+        ),
+        step(
+            T::Staged,
+            at(|a| a.staged_at),
+            &[Reason::StagingFailed, Reason::AdmissionRefused],
+            Phase::Staging,
+            Reason::Staging,
+            "The candidate started, and its containers are ready.".into(),
+        ),
+        step(
+            T::Analyzed,
+            at(|a| a.analyzed_at),
+            &[Reason::AnalysisFailed],
+            Phase::Analyzing,
+            Reason::Analyzing,
+            told(Gate::Analyze),
+        ),
+        approved,
+        step(
+            T::Promoted,
+            at(|a| a.converged_at),
+            &[Reason::OpeningFailed, Reason::ConvergenceFailed],
+            Phase::Promoting,
+            Reason::Promoting,
+            "Every endpoint of every Service was the candidate's.".into(),
+        ),
+        step(
+            T::Verified,
+            at(|a| a.verified_at),
+            &[Reason::VerificationFailed],
+            Phase::Verifying,
+            Reason::Verifying,
+            told(Gate::Verify),
+        ),
+        remediated(attempt, phase),
+    ]
+}
+
+fn remediated(attempt: Option<&Attempt>, phase: Phase) -> Wanted {
+    let outcome = attempt.and_then(|a| a.outcome);
+    let (status, reason, message) = match (outcome, attempt) {
+        (Some(Outcome::Remediated), Some(_)) => {
+            (Truth::True, Reason::Remediated, "The last vulnerable pod is gone.".to_owned())
+        }
+        (Some(Outcome::AlreadyPatched), Some(_)) => {
+            (Truth::True, Reason::AlreadyPatched, "The workload ran the patched image already.".to_owned())
+        }
+        (Some(outcome), Some(attempt)) => {
+            (Truth::False, outcome_reason(outcome, attempt), "The exposure is still open.".into())
+        }
+        _ if phase == Phase::FoldingBack => (Truth::Unknown, Reason::FoldingBack, "Under way.".into()),
+        _ => (Truth::Unknown, Reason::NotReached, "Not reached.".into()),
+    };
+    Wanted { type_: ConditionType::Remediated, status, reason, message }
+}
+
+fn rolled_back(attempt: Option<&Attempt>) -> Wanted {
+    let latch = attempt.and_then(|a| a.latch.as_ref().filter(|_| a.promoting_at.is_some() && a.verified_at.is_none()));
+    let returned = attempt.is_some_and(|a| a.drained_from.is_some() || a.finished_at.is_some());
+    let (status, reason, message) = match latch {
+        Some(latch) if returned => (Truth::True, latch.reason, latch.message.clone()),
+        Some(latch) => (Truth::Unknown, Reason::RollingBack, latch.message.clone()),
+        None => (Truth::False, Reason::NotReached, "Nothing was rolled back.".into()),
+    };
+    Wanted { type_: ConditionType::RolledBack, status, reason, message }
+}
+
+/// What the checks of a gate said, in one message.
+fn verdicts(attempt: &Attempt, gate: Gate) -> String {
+    let said: Vec<String> = attempt
+        .verdicts
+        .iter()
+        .filter(|record| record.gate == gate && record.verdict == VerdictWord::Pass)
+        .map(|record| format!("{}: {}", record.check, record.message))
+        .collect();
+    if said.is_empty() { "The policy asks for no check here.".into() } else { said.join(" ") }
+}

@@ -1,0 +1,151 @@
+//! The soak: the candidate serves, is checked, and follows blue's size; then it is believed.
+
+use jiff::Timestamp;
+
+use crate::api::names;
+use crate::api::time::{Moment, after, elapsed, positive};
+use crate::api::{Attempt, Gate, Reason, Reassertion};
+
+use super::cutover;
+use super::decision::Note;
+use super::gate_run::{self, Progress};
+use super::interrupt::{self, End};
+use super::observed::{Observed, Pod, Policy, Service};
+use super::stage::{self, LOOK_AGAIN};
+use super::step::{Step, Trouble, Wait};
+
+/// How long one opened pod of the candidate may be unready before the verification fails: a restart of one container
+/// takes less, a pod that does not come back takes more. When none is ready nothing is waited for.
+const UNREADY: std::time::Duration = std::time::Duration::from_secs(15);
+
+/// The next step while the candidate serves.
+pub fn next(o: &Observed, attempt: &Attempt, policy: Result<&Policy, Trouble>, now: Timestamp) -> Step {
+    let slot = names::slot(&o.hotfix.uid, attempt.number);
+    let pods = o.green_pods();
+    if let Some(end) = unhealthy(&pods, now) {
+        return interrupt::latch(o, attempt, end, now);
+    }
+    if let Some(step) = services_follow(o, attempt, &slot, now) {
+        return step;
+    }
+    if let (Some(green), Some(blue)) = (o.own_green(&slot), o.recorded_blue(&attempt.blue))
+        && let Some(action) = stage::grow(o, green, blue)
+    {
+        return Step::act(action);
+    }
+    if let Some(step) = cutover::open_late(o, attempt, &pods) {
+        return step;
+    }
+    let policy = match policy {
+        Ok(policy) => policy,
+        Err(trouble) => return Step::trouble(trouble, Some(after(now, LOOK_AGAIN))),
+    };
+    let began = attempt.converged_at.map_or(now, Moment::timestamp);
+    let soaked = after(began, positive(policy.spec.soak));
+    match gate_run::run(o, attempt, policy, Gate::Verify, now) {
+        Progress::Act(action) => Step::act(action),
+        Progress::Failed(verdicts, why) => {
+            let mut failed = attempt.clone();
+            failed.verdicts.extend(verdicts);
+            interrupt::latch(o, &failed, End::new(Reason::VerificationFailed, why), now)
+        }
+        Progress::Wait(mut wait) => {
+            wait.wake = earliest(&[wait.wake, Some(after(now, LOOK_AGAIN))]);
+            too_late(o, wait)
+        }
+        Progress::Passed(verdicts, wants) if now < soaked => {
+            drop(verdicts);
+            too_late(o, Wait { trouble: None, wants, wake: Some(soaked.min(after(now, LOOK_AGAIN))) })
+        }
+        Progress::Passed(verdicts, _) => {
+            let mut verified = attempt.clone();
+            verified.verdicts.extend(verdicts);
+            verified.verified_at = Some(Moment::new(now));
+            verified.folds = 1;
+            verified.fold_generation = o.blue.as_ref().map(|blue| blue.generation);
+            let text =
+                "The candidate served for the whole soak with its checks passing; from here it only goes forward.";
+            stage::record(o, verified, vec![Note::normal(Reason::FoldingBack, "Verify", text)])
+        }
+    }
+}
+
+/// `suspend` came too late to hold anything, and the condition says so.
+fn too_late(o: &Observed, mut wait: Wait) -> Step {
+    if o.hotfix.spec.suspend {
+        let message = "spec.suspend is true, but the candidate serves already: nothing is delayed. Abort to go back.";
+        wait.trouble = Some(Trouble::time(Reason::Suspended, message));
+    }
+    Step::Wait(wait)
+}
+
+/// The earliest of several times to look again.
+pub fn earliest(times: &[Option<Timestamp>]) -> Option<Timestamp> {
+    times.iter().flatten().min().copied()
+}
+
+fn unhealthy(pods: &[&Pod], now: Timestamp) -> Option<End> {
+    let open: Vec<_> = pods.iter().filter(|pod| pod.is_open() && pod.lives()).collect();
+    if open.iter().all(|pod| !pod.serves()) {
+        return Some(End::new(Reason::VerificationFailed, "No pod of the candidate is ready any more."));
+    }
+    let sick = open
+        .iter()
+        .find(|pod| !pod.serves() && pod.ready_since.is_some_and(|since| elapsed(since.timestamp(), now) >= UNREADY))?;
+    Some(End::new(
+        Reason::VerificationFailed,
+        format!("Pod {} of the candidate has not been ready for {} s.", sick.name, UNREADY.as_secs()),
+    ))
+}
+
+/// Somebody may put a selector back. It is set again once; the second time people win.
+fn services_follow(o: &Observed, attempt: &Attempt, slot: &str, now: Timestamp) -> Option<Step> {
+    let services = o.recorded_services(attempt);
+    if services.is_empty() {
+        return Some(interrupt::latch(
+            o,
+            attempt,
+            End::new(Reason::ServiceChanged, "Every Service of the workload is gone."),
+            now,
+        ));
+    }
+    services.into_iter().find_map(|service| follows(o, attempt, service, slot, now))
+}
+
+fn follows(o: &Observed, attempt: &Attempt, service: &Service, slot: &str, now: Timestamp) -> Option<Step> {
+    let recorded = attempt.services.iter().find(|record| record.uid == service.uid)?;
+    let held = service.is_held_by(&o.hotfix.uid, attempt.number);
+    if service.selects_slot(slot) && held && service.owner_selector() == recorded.selector {
+        return None;
+    }
+    let by = service.last_foreign_manager();
+    let changed = |what: &str| {
+        let end = End::new(
+            Reason::ServiceChanged,
+            format!("{by} {what} Service {} while the candidate served.", service.name),
+        );
+        Some(interrupt::latch(o, attempt, end, now))
+    };
+    if service.owner_selector() != recorded.selector {
+        return changed("changed the selector of");
+    }
+    if !held {
+        return changed("took the mark off");
+    }
+    match &attempt.reassert {
+        Some(again) if again.service == service.name && again.resource_version == service.resource_version => {
+            Some(Step::act(cutover::switch(o, attempt, service)))
+        }
+        Some(_) => changed("put back, for the second time, the selector of"),
+        None => {
+            let mut once = attempt.clone();
+            once.reassert = Some(Reassertion {
+                service: service.name.clone(),
+                resource_version: service.resource_version.clone(),
+                by: crate::api::conditions::shorten(&by, 128),
+            });
+            let text = format!("{by} put the selector of Service {} back; it is set again once.", service.name);
+            Some(stage::record(o, once, vec![Note::warning(Reason::ServiceChanged, "SwitchTraffic", text)]))
+        }
+    }
+}
