@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use hotfix_e2e::cluster::{Alive, Cluster, ClusterError, ClusterName, Layout, MARK, Node, Options, PAUSE_IMAGE};
 use k8s_openapi::api::core::v1::Pod;
 use kube::Api;
-use kube::api::PostParams;
+use kube::api::{LogParams, PostParams};
 use kube::runtime::wait::{await_condition, conditions::is_pod_running};
 use serde_json::json;
 
@@ -174,13 +174,15 @@ fn pod() -> Pod {
     serde_json::from_value(json!({"metadata": {"name": "pause"}, "spec": {"containers": [container]}})).expect("a pod")
 }
 
-/// Creates a pod, waits until it runs, and says on which node.
+/// Creates a pod, waits until it runs, reads its log through the API server, and says on which node it is.
 fn run_a_pod(cluster: &Cluster) -> String {
     let work = async || {
         let pods = Api::<Pod>::namespaced(cluster.client().await.expect("a client"), "default");
         pods.create(&PostParams::default(), &pod()).await.expect("the pod is created");
-        let running = await_condition(pods, "pause", is_pod_running());
+        let running = await_condition(pods.clone(), "pause", is_pod_running());
         let pod = tokio::time::timeout(PATIENCE, running).await.expect("it runs in time").expect("it is watched");
+        let log = pods.logs("pause", &LogParams::default()).await.expect("its log can be read");
+        assert_eq!(log, "", "the program says nothing");
         pod.and_then(|pod| pod.spec).and_then(|spec| spec.node_name).expect("a running pod has a node")
     };
     cluster.run(work).expect("the namespace is entered")

@@ -40,6 +40,8 @@ pub(super) fn apiserver(layout: &Layout, subnet: Subnet) -> Result<Component, Cl
         .flag("service-account-key-file", layout.pki("sa.pub"))
         .flag("service-account-signing-key-file", layout.pki("sa.key"))
         .flag("service-account-issuer", "https://kubernetes.default.svc")
+        // No name service of the machine is within reach of the namespace.
+        .flag("kubelet-preferred-address-types", "InternalIP")
         .flag("kubelet-certificate-authority", layout.pki("ca.crt"))
         .flag("kubelet-client-certificate", layout.pki("kubelet-client.crt"))
         .flag("kubelet-client-key", layout.pki("kubelet-client.key"))
