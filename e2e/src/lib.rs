@@ -14,5 +14,6 @@ pub mod cluster;
 pub mod digest;
 pub mod http;
 pub mod images;
+pub mod load;
 pub mod packages;
 pub mod tools;

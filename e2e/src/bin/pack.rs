@@ -1,13 +1,12 @@
 //! Packs one of the project's images without a container engine, and pushes it if told where to.
 
-use std::{error::Error, path::PathBuf};
+use std::{error::Error, path::PathBuf, process::Command};
 
 use clap::{Parser, Subcommand};
 use hotfix_e2e::{
     app::faults::Scheduled,
     images::{Transport, catalogue, push},
 };
-use tokio::process::Command;
 
 /// Packs an image as an OCI image layout and prints its digest.
 #[derive(Debug, Parser)]

@@ -1,8 +1,12 @@
 //! Copies a packed image into a registry, digest kept, and gives back the reference that pulls exactly it.
 
-use std::{fmt, io, process::Output, time::Duration};
+use std::{
+    fmt, io,
+    process::{Command, Output},
+    time::Duration,
+};
 
-use tokio::{process::Command, time};
+use tokio::time;
 
 use super::Packed;
 
@@ -80,7 +84,9 @@ pub async fn push(
     if transport == Transport::Plain {
         skopeo.arg("--dest-tls-verify=false");
     }
-    skopeo.arg(format!("oci:{}", image.layout.display())).arg(&to).kill_on_drop(true);
+    skopeo.arg(format!("oci:{}", image.layout.display())).arg(&to);
+    let mut skopeo = tokio::process::Command::from(skopeo);
+    skopeo.kill_on_drop(true);
     match time::timeout(TIMEOUT, skopeo.output()).await {
         Err(_elapsed) => Err(PushError::TimedOut { to }),
         Ok(Err(error)) => Err(PushError::Start(error)),
