@@ -1,0 +1,86 @@
+//! The rehearsal: what admission makes of the candidate and of one pod of its template, without either being made.
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+use kube::Client;
+use serde_json::Value;
+
+use crate::api::names::MANAGER;
+use crate::api::time::Moment;
+use crate::cluster::{Call, CallError, Verb, send};
+use crate::plan::observed::Rehearsal;
+
+/// Pauses between tries while the API server gives no answer. After the last it is told as a refusal, so that a hotfix
+/// does not wait in silence.
+const PAUSES: [Duration; 4] =
+    [Duration::from_millis(500), Duration::from_secs(1), Duration::from_secs(2), Duration::from_secs(4)];
+
+/// The most characters of a refusal that are kept; webhooks have been seen to answer with pages.
+const REFUSAL_MAX: usize = 700;
+
+/// Lets admission judge both objects.
+pub(super) async fn rehearse(client: &Client, namespace: &str, slot: String, green: Value, pod: Value) -> Rehearsal {
+    let green = dry_run(format!("/apis/apps/v1/namespaces/{namespace}/deployments"), green);
+    let pod = dry_run(format!("/api/v1/namespaces/{namespace}/pods"), pod);
+    let (green, pod) = tokio::join!(judged(client, &green), judged(client, &pod));
+    Rehearsal { slot, green, pod, at: Moment::new(Timestamp::now()) }
+}
+
+/// A create that only admission sees.
+fn dry_run(path: String, object: Value) -> Call {
+    Call { verb: Verb::Create, path, query: Vec::new(), body: Some(object) }
+        .with("dryRun", "All")
+        .with("fieldManager", MANAGER)
+        .with("fieldValidation", "Strict")
+}
+
+async fn judged(client: &Client, call: &Call) -> Result<Value, String> {
+    for pause in PAUSES {
+        match send(client, call).await {
+            Err(error) if passes(&error) => tokio::time::sleep(pause).await,
+            answer => return answer.map_err(|error| refusal(&error)),
+        }
+    }
+    send(client, call).await.map_err(|error| refusal(&error))
+}
+
+/// True for trouble of the server or the way to it, which says nothing about the object.
+fn passes(error: &CallError) -> bool {
+    matches!(error.code(), 0 | 401 | 408 | 429 | 500..)
+}
+
+fn refusal(error: &CallError) -> String {
+    let said = error.to_string();
+    match said.char_indices().nth(REFUSAL_MAX) {
+        Some((end, _)) => format!("{}…", &said[..end]),
+        None => said,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn a_rehearsal_makes_nothing() {
+        let call = dry_run("/api/v1/namespaces/shop/pods".into(), json!({"a": 1}));
+        assert_eq!(
+            call.to_string(),
+            "POST /api/v1/namespaces/shop/pods?dryRun=All&fieldManager=securityhotfix-controller\
+             &fieldValidation=Strict\napplication/json\n{\"a\":1}"
+        );
+    }
+
+    #[test]
+    fn only_the_servers_own_trouble_is_asked_again() {
+        let answered = |code: u16| {
+            CallError::Status(Box::new(serde_json::from_value(json!({"code": code, "message": "m"})).unwrap()))
+        };
+        assert!(passes(&CallError::TimedOut(Duration::from_secs(10))) && passes(&answered(503)));
+        assert!(!passes(&answered(403)) && !passes(&answered(422)) && !passes(&answered(400)));
+        assert_eq!(refusal(&answered(403)), "m (403)");
+    }
+}
