@@ -45,6 +45,8 @@ pub enum Tool {
     OsvScanner,
     /// Simulated nodes, for scale.
     Kwok,
+    /// Our own: turns advisories into the scanners' data bases.
+    AdvisoryDb,
 }
 
 impl Tool {
@@ -78,6 +80,7 @@ impl Tool {
             Self::Trivy => "trivy",
             Self::OsvScanner => "osv-scanner",
             Self::Kwok => "kwok",
+            Self::AdvisoryDb => "advisory-db",
         }
     }
 
@@ -95,6 +98,7 @@ impl Tool {
             Self::Trivy => &TRIVY,
             Self::OsvScanner => &OSV_SCANNER,
             Self::Kwok => &KWOK,
+            Self::AdvisoryDb => &ADVISORY_DB,
         }
     }
 }
@@ -105,6 +109,7 @@ macro_rules! pins {
         build::Pins {
             go_mod: include_str!(concat!("../tools/", $folder, "/go.mod")),
             go_sum: include_str!(concat!("../tools/", $folder, "/go.sum")),
+            main_go: "",
         }
     };
 }
@@ -181,4 +186,13 @@ static KWOK: build::Upstream = build::Upstream {
     ldflags: STRIP,
     env: &[],
     usually: "about 2 minutes on two cores",
+};
+
+static ADVISORY_DB: build::Upstream = build::Upstream {
+    name: "advisory-db",
+    pins: build::Pins { main_go: include_str!("../tools/advisory-db/main.go"), ..pins!("advisory-db") },
+    programs: &[("advisory-db", ".")],
+    ldflags: STRIP,
+    env: &[],
+    usually: "a few seconds",
 };

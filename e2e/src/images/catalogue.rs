@@ -93,6 +93,33 @@ fn debian() -> Layer {
         .text("/var/lib/dpkg/status", installed.join("\n"))
 }
 
+/// The command of a SecurityCheck that scans `$(IMAGE)` with the image of [`trivy`]: it reaches no network but the
+/// registry, which speaks plain HTTP, and needs one writable folder, an emptyDir at `/tmp`.
+pub const TRIVY_COMMAND: [&str; 18] = [
+    "trivy",
+    "image",
+    "--quiet",
+    "--format=json",
+    "--scanners=vuln",
+    "--show-suppressed",
+    "--image-src=remote",
+    "--insecure",
+    "--cache-dir=/trivy",
+    "--cache-backend=memory",
+    "--offline-scan",
+    "--skip-db-update",
+    "--skip-java-db-update",
+    "--skip-check-update",
+    "--skip-version-check",
+    "--disable-telemetry",
+    "--timeout=2m",
+    "$(IMAGE)",
+];
+
+/// The command of a SecurityCheck that scans `$(IMAGE)` with the image of [`osv_scanner`]; it needs an emptyDir at
+/// `/tmp` as well.
+pub const OSV_SCANNER_COMMAND: [&str; 2] = ["check", "osv-scan"];
+
 /// The operator: its static binary and nothing else.
 pub fn operator(program: &Path, into: &Path) -> Result<Packed, PackError> {
     let layer = Layer::new().program("/hotfix-operator", program);

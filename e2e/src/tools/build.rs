@@ -55,6 +55,8 @@ pub enum ToolError {
 pub(super) struct Pins {
     pub(super) go_mod: &'static str,
     pub(super) go_sum: &'static str,
+    /// The source of a program of our own; empty where the programs come from the modules.
+    pub(super) main_go: &'static str,
 }
 
 /// One upstream project and the programs taken from it.
@@ -109,6 +111,7 @@ impl Upstream {
             hash.update(part);
             hash.update([0]);
         }
+        hash.update(self.pins.main_go);
         for (name, value) in self.env.iter().chain(self.programs) {
             hash.update(format!("{name}={value}\0"));
         }
@@ -137,6 +140,9 @@ impl Upstream {
         create(&bin)?;
         write(&work.join("go.mod"), self.pins.go_mod)?;
         write(&work.join("go.sum"), self.pins.go_sum)?;
+        if !self.pins.main_go.is_empty() {
+            write(&work.join("main.go"), self.pins.main_go)?;
+        }
 
         let begun = Instant::now();
         let names: Vec<_> = self.programs.iter().map(|(name, _)| *name).collect();
@@ -217,7 +223,7 @@ mod tests {
     use super::*;
 
     fn upstream(go_mod: &'static str, ldflags: &'static str) -> Upstream {
-        let pins = Pins { go_mod, go_sum: "" };
+        let pins = Pins { go_mod, go_sum: "", main_go: "" };
         Upstream { name: "it", pins, programs: &[("it", "example.com/it")], ldflags, env: &[], usually: "no time" }
     }
 
