@@ -174,18 +174,33 @@ fn pod() -> Pod {
     serde_json::from_value(json!({"metadata": {"name": "pause"}, "spec": {"containers": [container]}})).expect("a pod")
 }
 
-/// Creates a pod, waits until it runs, reads its log through the API server, and says on which node it is.
+/// Creates a pod, waits until it runs, crashes its container and sees it restarted, reads its log through the API server, and says on which node it is.
 fn run_a_pod(cluster: &Cluster) -> String {
     let work = async || {
         let pods = Api::<Pod>::namespaced(cluster.client().await.expect("a client"), "default");
         pods.create(&PostParams::default(), &pod()).await.expect("the pod is created");
         let running = await_condition(pods.clone(), "pause", is_pod_running());
         let pod = tokio::time::timeout(PATIENCE, running).await.expect("it runs in time").expect("it is watched");
+        let container = container_of(&pods).await;
+        assert_eq!(cluster.kill_container(&container), 1, "one process");
+        let restarted = await_condition(pods.clone(), "pause", has_restarted);
+        tokio::time::timeout(PATIENCE, restarted).await.expect("in time").expect("it is watched");
         let log = pods.logs("pause", &LogParams::default()).await.expect("its log can be read");
         assert_eq!(log, "", "the program says nothing");
         pod.and_then(|pod| pod.spec).and_then(|spec| spec.node_name).expect("a running pod has a node")
     };
     cluster.run(work).expect("the namespace is entered")
+}
+
+async fn container_of(pods: &Api<Pod>) -> String {
+    let status = pods.get("pause").await.expect("the pod is there").status.expect("it has a status");
+    let containers = status.container_statuses.expect("its containers have one too");
+    containers[0].container_id.clone().expect("a running container has an id")
+}
+
+fn has_restarted(pod: Option<&Pod>) -> bool {
+    let containers = pod.and_then(|pod| pod.status.as_ref()?.container_statuses.as_ref());
+    containers.is_some_and(|containers| containers.iter().any(|container| container.restart_count == 1))
 }
 
 /// Asks the cluster's name service through its Service, as a pod does, and returns the address.

@@ -11,6 +11,7 @@ use crate::api::{
     Attempt, AttemptSummary, BaselineImage, Blue, Gate, Handled, Outcome, Reason, ResolvedImage, SecurityCheckSpec,
     SecurityHotfixStatus,
 };
+use crate::gates::http;
 
 use super::action::Target;
 use super::decision::{Note, Want};
@@ -120,6 +121,9 @@ pub fn policy(o: &Observed) -> Result<&Policy, Trouble> {
                     entry.check, policy.name
                 ),
             ));
+        }
+        if let Some(Err(why)) = check.spec.http.as_ref().map(|http| http::path(http, &entry.args)) {
+            return Err(Trouble::person(Reason::CheckInvalid, format!("Check {}: {why}", entry.check)));
         }
     }
     if gates.scan.is_empty() {

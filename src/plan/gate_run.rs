@@ -19,7 +19,7 @@ use crate::gates::{CheckOutcome, CheckState, Read};
 
 use super::Action;
 use super::decision::Want;
-use super::jobs::{self, Identity, Subject};
+use super::jobs::{self, Order, Subject};
 use super::observed::{Check, Content, Observed, Output, Policy, Run, RunState};
 use super::stage::{self, LOOK_AGAIN};
 use super::step::Wait;
@@ -55,6 +55,12 @@ impl Ran {
         Self { state: CheckState::Done(outcome), action: None, want: None, wake: None, job, subject }
     }
 
+    /// No run of the check could prove anything, and another one would not either.
+    fn unproven(message: String) -> Self {
+        let outcome = CheckOutcome { verdict: VerdictWord::Inconclusive, message, evidence: Vec::new() };
+        Self::done(outcome, None, None)
+    }
+
     fn pending(why: impl Into<String>) -> Self {
         Self { state: CheckState::Pending(why.into()), action: None, want: None, wake: None, job: None, subject: None }
     }
@@ -71,7 +77,7 @@ pub fn run(o: &Observed, attempt: &Attempt, policy: &Policy, gate: Gate, now: Ti
     for entry in entries {
         match o.checks.get(&entry.check) {
             Some(check) => {
-                ran.extend(one(o, attempt, gate, entry, check, now).into_iter().map(|r| (entry.check.as_str(), r)))
+                ran.extend(one(o, attempt, gate, entry, check, now).into_iter().map(|r| (entry.check.as_str(), r)));
             }
             None => ran.push((&entry.check, Ran::pending("its SecurityCheck does not exist"))),
         }
@@ -112,20 +118,26 @@ fn one(o: &Observed, attempt: &Attempt, gate: Gate, entry: &GateCheck, check: &C
 /// The Jobs of one run of a check, or what is missing.
 fn jobs_of<'a>(
     o: &'a Observed,
-    identity: &dyn Fn(&Subject, u32) -> Identity,
-    build: &dyn Fn(&Identity) -> serde_json::Value,
-    subjects: &[Subject],
-    run: u32,
+    order: &Order<'_>,
+    subjects: &[Subject<'_>],
 ) -> Result<Vec<(&'a Run, Moment, &'a Output)>, Ran> {
     let mut ended = Vec::new();
     let mut running = None;
     for subject in subjects {
-        let identity = identity(subject, run);
-        match o.runs.iter().find(|found| found.job == identity.name() && jobs::counts(&identity, &found.labels)) {
+        let order = Order { subject: *subject, ..*order };
+        let name = order.job_name();
+        match o.runs.iter().find(|found| found.job == name) {
             None => {
                 let mut missing = Ran::pending("its Job is being created");
-                missing.action = Some(Action::CreateJob(build(&identity)));
+                missing.action = order.job().map(Action::CreateJob);
                 return Err(missing);
+            }
+            Some(found) if !order.is_filled_by(found) => {
+                return Err(Ran::unproven(format!(
+                    "Job {name} in namespace {} has the name of this check's Job but was not made for it, so what it \
+                     printed proves nothing. Find out who made it.",
+                    o.settings.checks_namespace
+                )));
             }
             Some(found) => match &found.state {
                 RunState::Running => running = Some(found.job.clone()),
@@ -142,15 +154,14 @@ fn jobs_of<'a>(
 /// Runs a check until it proves something, or the runs are used up.
 fn until_conclusive(
     o: &Observed,
-    identity: &dyn Fn(&Subject, u32) -> Identity,
-    build: &dyn Fn(&Identity) -> serde_json::Value,
-    subjects: &[Subject],
+    order: &Order<'_>,
+    subjects: &[Subject<'_>],
     judge: &dyn Fn(&[(&Run, Moment, &Output)]) -> CheckOutcome,
     now: Timestamp,
 ) -> Result<(CheckOutcome, Option<String>), Ran> {
     let mut run = 1;
     loop {
-        let ended = jobs_of(o, identity, build, subjects, run)?;
+        let ended = jobs_of(o, &Order { run, ..*order }, subjects)?;
         let outcome = judge(&ended);
         let job = ended.last().map(|(run, _, _)| run.job.clone());
         if outcome.verdict != VerdictWord::Inconclusive {
@@ -187,11 +198,12 @@ fn run_scan(
         .filter(|baseline| baseline.container == image.container)
         .map(|baseline| baseline.image.as_str())
         .collect();
-    let subjects: Vec<Subject> = std::iter::once(Subject::candidate(&image.container, &image.image))
-        .chain(baselines.iter().map(|baseline| Subject::baseline(&image.container, baseline)))
+    let container = image.container.as_str();
+    let subjects: Vec<Subject<'_>> = std::iter::once(Subject::Candidate { container, image: &image.image })
+        .chain(baselines.iter().map(|image| Subject::Baseline { container, image }))
         .collect();
-    let identity = |subject: &Subject, run| jobs::identity(o, attempt, gate, entry, check, subject, run);
-    let build = |identity: &Identity| jobs::job(o, attempt, entry, &spec.container, spec.timeout, identity);
+    let address = jobs::target_address(o, attempt).unwrap_or_default();
+    let order = order(o, attempt, gate, entry, check, &address);
     let introduced = severity(entry.fail_on.as_ref());
     let judge = |ended: &[(&Run, Moment, &Output)]| {
         let mut reports = ended.iter().map(|(_, _, output)| scan_report(output));
@@ -215,9 +227,32 @@ fn run_scan(
             candidate,
         })
     };
-    match until_conclusive(o, &identity, &build, &subjects, &judge, now) {
+    match until_conclusive(o, &order, &subjects, &judge, now) {
         Ok((outcome, job)) => Ran::done(outcome, job, Some(image.container.clone())),
         Err(ran) => ran,
+    }
+}
+
+/// What is ordered for a check; subject and run are filled in as they come.
+fn order<'a>(
+    o: &'a Observed,
+    attempt: &'a Attempt,
+    gate: Gate,
+    entry: &'a GateCheck,
+    check: &'a Check,
+    address: &'a str,
+) -> Order<'a> {
+    Order {
+        settings: &o.settings,
+        hotfix: &o.hotfix,
+        attempt,
+        gate,
+        name: &entry.check,
+        check,
+        args: &entry.args,
+        subject: Subject::Address,
+        address,
+        run: 1,
     }
 }
 
@@ -230,12 +265,7 @@ fn scan_report(output: &Output) -> Result<Read<'_, crate::findings::ScanReport>,
 }
 
 fn severity(fail_on: Option<&FailOn>) -> crate::findings::Severity {
-    match fail_on.map_or(Severity::High, |fail_on| fail_on.introduced) {
-        Severity::Low => crate::findings::Severity::Low,
-        Severity::Medium => crate::findings::Severity::Medium,
-        Severity::High => crate::findings::Severity::High,
-        Severity::Critical => crate::findings::Severity::Critical,
-    }
+    fail_on.map_or(Severity::High, |fail_on| fail_on.introduced).into()
 }
 
 fn run_test(
@@ -248,9 +278,7 @@ fn run_test(
     now: Timestamp,
 ) -> Ran {
     let Some(address) = jobs::target_address(o, attempt) else { return Ran::pending("there is no Service to address") };
-    let subjects = [Subject::address(&address)];
-    let identity = |subject: &Subject, run| jobs::identity(o, attempt, gate, entry, check, subject, run);
-    let build = |identity: &Identity| jobs::job(o, attempt, entry, &spec.container, spec.timeout, identity);
+    let order = order(o, attempt, gate, entry, check, &address);
     let judge = |ended: &[(&Run, Moment, &Output)]| {
         let run = match ended.first().map(|(_, _, output)| *output) {
             Some(Output::Framed { exit_code, sha256, content, .. }) => Ok(TestRun {
@@ -268,7 +296,7 @@ fn run_test(
         };
         test::judge(&TestInput { subject: &address, declared: spec.report, run })
     };
-    match until_conclusive(o, &identity, &build, &subjects, &judge, now) {
+    match until_conclusive(o, &order, &[Subject::Address], &judge, now) {
         Ok((outcome, job)) => Ran::done(outcome, job, Some(address.clone())),
         Err(ran) => ran,
     }
@@ -276,6 +304,10 @@ fn run_test(
 
 /// Asks each pod of the candidate that is up; the answers are gathered while this is wanted.
 fn ask(o: &Observed, attempt: &Attempt, gate: Gate, entry: &GateCheck, check: &Check, http: &HttpCheck) -> Ran {
+    let path = match http::path(http, &entry.args) {
+        Ok(path) => path,
+        Err(why) => return Ran::unproven(why),
+    };
     let key = (entry.check.clone(), check.generation);
     let green = o.green_pods();
     let pods: Vec<_> = green.iter().filter(|pod| stage::is_up(pod, attempt)).collect();
@@ -297,7 +329,7 @@ fn ask(o: &Observed, attempt: &Attempt, gate: Gate, entry: &GateCheck, check: &C
         attempt: attempt.number,
         gate,
         check: key,
-        http: HttpCheck { path: jobs::expand(&http.path, entry), ..http.clone() },
+        http: HttpCheck { path, ..http.clone() },
         pods: pods.iter().filter_map(|pod| Some((pod.uid.clone(), pod.ip.clone()?))).collect(),
     };
     Ran { state: http::judge(http, &streaks), action: None, want: Some(want), wake: None, job: None, subject: None }

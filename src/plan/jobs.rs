@@ -1,114 +1,353 @@
-//! Check Jobs: what they are called, what they run, and which found ones count.
+//! Check Jobs: what one looks like, and whether a found one counts.
 //!
-//! A Job's name is a hash of everything it was made for, and its labels repeat all of it. A Job found again counts only if
-//! every label matches, so that neither an old run nor a forged one is ever taken for evidence.
+//! A check's container runs in the operator's own namespace for checks and never in the tenant's: there, whoever may edit
+//! pods could write its result. It gets no API token, no privileges and no way out but its log. What it was made for is
+//! in its name and again in its labels, and a Job counts only if all of them agree: one that somebody else made under
+//! the name, or one made for another digest, run or generation of the check, proves nothing.
+//!
+//! This module builds and compares; when a Job is made, and what follows from what it printed, is decided elsewhere.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
-use crate::api::names;
-use crate::api::time::{Duration, positive};
-use crate::api::{Attempt, CheckContainer, CheckVolume, Gate, GateCheck, Resources};
-
-use super::observed::{Check, Map, Observed};
+use super::observed::{Check, Hotfix, Map, Observed, Run, Settings};
 use super::preflight;
+use crate::api::names::{self, hex};
+use crate::api::time::positive;
+use crate::api::{Attempt, CheckContainer, CheckVolume, EnvVar, Gate, Resources, SecurityCheckSpec};
 
-/// How long an ended Job is kept when nothing deletes it, in seconds: long enough for a person to read its log.
-const KEPT_SECONDS: i32 = 3600;
-
-/// Where the runner is mounted.
-const RUNNER: &str = "/runner";
-
-/// The label that says what a Job is.
+/// Label: the gate a check Job runs for.
+pub const GATE: &str = "securityhotfix.dev/gate";
+/// Label: name of the SecurityCheck.
 pub const CHECK: &str = "securityhotfix.dev/check";
+/// Label: UID of the SecurityCheck.
+pub const CHECK_UID: &str = "securityhotfix.dev/check-uid";
+/// Label: generation of the SecurityCheck's spec.
+pub const CHECK_GENERATION: &str = "securityhotfix.dev/check-generation";
+/// Label: the container whose image is scanned.
+pub const CONTAINER: &str = "securityhotfix.dev/container";
+/// Label: `baseline`, `candidate` or `address`: what the check looks at.
+pub const ROLE: &str = "securityhotfix.dev/role";
+/// Label: the image or address the check looks at, and every image it is told of, hashed.
+pub const SUBJECT: &str = "securityhotfix.dev/subject";
+/// Label: the policy's arguments, hashed.
+pub const ARGUMENTS: &str = "securityhotfix.dev/arguments";
+/// Label: the number of the run, from 1.
+pub const RUN: &str = "securityhotfix.dev/run";
 
-/// What one run of a check looks at.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Subject {
-    /// In a word or two: the container and the side, or the address.
-    pub role: String,
-    /// The image to scan, where one is scanned.
-    pub image: Option<String>,
+/// Where the runner is in a check's pod. No volume of a check can be mounted there.
+const RUNNER_FOLDER: &str = "/runner";
+const RUNNER: &str = "/runner/hotfix-operator";
+/// Where the program is in the operator's own image.
+const OPERATOR: &str = "/hotfix-operator";
+
+/// The user and group of check pods: the conventional `nonroot`, in no image's /etc/passwd a login.
+const USER: i64 = 65_532;
+
+/// Seconds a finished Job stays, for people to look at. The verdict does not need it any longer.
+const TTL_SECONDS: i64 = 3_600;
+
+/// Seconds between asking a check's command to end and ending it: it has nothing to hand over but its log.
+const GRACE_SECONDS: i64 = 5;
+
+/// Everything that makes one check Job the one it is.
+#[derive(Clone, Copy, Debug)]
+pub struct Order<'a> {
+    /// Where it runs and who carries the runner.
+    pub settings: &'a Settings,
+    /// The hotfix it runs for.
+    pub hotfix: &'a Hotfix,
+    /// The attempt it runs for.
+    pub attempt: &'a Attempt,
+    /// The gate it runs for.
+    pub gate: Gate,
+    /// Name of the check.
+    pub name: &'a str,
+    /// The check.
+    pub check: &'a Check,
+    /// The policy's arguments.
+    pub args: &'a BTreeMap<String, String>,
+    /// What it looks at.
+    pub subject: Subject<'a>,
+    /// Host and port: of the preview Service before the switch, of the production Service after it.
+    pub address: &'a str,
+    /// The number of the run, from 1.
+    pub run: u32,
 }
 
-impl Subject {
-    /// A patched image.
-    pub fn candidate(container: &str, image: &str) -> Self {
-        Self { role: format!("{container}/candidate"), image: Some(image.to_owned()) }
-    }
-
-    /// An image that runs today.
-    pub fn baseline(container: &str, image: &str) -> Self {
-        Self { role: format!("{container}/baseline"), image: Some(image.to_owned()) }
-    }
-
-    /// The address of a test.
-    pub fn address(address: &str) -> Self {
-        Self { role: format!("address/{address}"), image: None }
-    }
+/// What a check looks at.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Subject<'a> {
+    /// An image that a container runs today.
+    Baseline {
+        /// The container.
+        container: &'a str,
+        /// Repository and digest.
+        image: &'a str,
+    },
+    /// The patched image of a container.
+    Candidate {
+        /// The container.
+        container: &'a str,
+        /// Repository and digest.
+        image: &'a str,
+    },
+    /// What answers at the address.
+    Address,
 }
 
-/// Everything one check Job is made for.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Identity {
-    labels: BTreeMap<String, String>,
-    subject: Subject,
-}
-
-impl Identity {
-    /// The Job's name: `check-` and twenty hex digits of a hash over its labels.
-    pub fn name(&self) -> String {
-        let mut hash = Sha256::new();
-        for (key, value) in &self.labels {
-            hash.update(format!("{key}={value}\n"));
+impl<'a> Subject<'a> {
+    fn container(self) -> Option<&'a str> {
+        match self {
+            Self::Baseline { container, .. } | Self::Candidate { container, .. } => Some(container),
+            Self::Address => None,
         }
-        format!("check-{}", names::hex(&hash.finalize(), 20))
     }
 
-    /// The labels it carries.
-    pub fn labels(&self) -> &BTreeMap<String, String> {
-        &self.labels
+    fn image(self) -> Option<&'a str> {
+        match self {
+            Self::Baseline { image, .. } | Self::Candidate { image, .. } => Some(image),
+            Self::Address => None,
+        }
     }
-}
 
-/// What a Job must be made for to count in this run of this check.
-pub fn identity(
-    o: &Observed,
-    attempt: &Attempt,
-    gate: Gate,
-    entry: &GateCheck,
-    check: &Check,
-    subject: &Subject,
-    run: u32,
-) -> Identity {
-    let images: String = attempt.images.iter().map(|image| format!("{}={};", image.container, image.image)).collect();
-    let arguments: String = entry.args.iter().map(|(key, value)| format!("{key}={value};")).collect();
-    let labels = [
-        (names::HOTFIX_UID, o.hotfix.uid.clone()),
-        (names::HOTFIX_NAME, o.hotfix.name.clone()),
-        (names::HOTFIX_NAMESPACE, o.hotfix.namespace.clone()),
-        (names::ATTEMPT, attempt.number.to_string()),
-        ("securityhotfix.dev/gate", format!("{gate:?}").to_lowercase()),
-        (CHECK, entry.check.clone()),
-        ("securityhotfix.dev/check-uid", check.uid.clone()),
-        ("securityhotfix.dev/check-generation", check.generation.to_string()),
-        ("securityhotfix.dev/subject", hashed(&subject.role)),
-        ("securityhotfix.dev/image", hashed(subject.image.as_deref().unwrap_or(""))),
-        ("securityhotfix.dev/digests", hashed(&images)),
-        ("securityhotfix.dev/arguments", hashed(&arguments)),
-        ("securityhotfix.dev/run", run.to_string()),
-    ];
-    Identity {
-        labels: labels.into_iter().map(|(key, value)| (key.to_owned(), value)).collect(),
-        subject: subject.clone(),
+    fn role(self) -> &'static str {
+        match self {
+            Self::Baseline { .. } => "baseline",
+            Self::Candidate { .. } => "candidate",
+            Self::Address => "address",
+        }
     }
 }
 
-/// True when a found Job was made for exactly this.
-pub fn counts(identity: &Identity, found: &Map) -> bool {
-    identity.labels.iter().all(|(key, value)| found.get(key) == Some(value))
+/// What a check runs in a pod, and for how long; nothing for a check that runs in no pod.
+pub fn container(spec: &SecurityCheckSpec) -> Option<(&CheckContainer, Duration)> {
+    let scan = spec.scan.as_ref().map(|scan| (&scan.container, positive(scan.timeout)));
+    scan.or_else(|| spec.test.as_ref().map(|test| (&test.container, positive(test.timeout))))
+}
+
+impl Order<'_> {
+    /// The Job's name: `check-` and 20 hex digits of SHA-256 over everything that [`Order::labels`] holds.
+    pub fn job_name(&self) -> String {
+        format!("check-{}", hash(self.labels().iter().flat_map(|(key, value)| [key.as_str(), value.as_str()])))
+    }
+
+    /// The labels of the Job and its pod.
+    pub fn labels(&self) -> Map {
+        // An image is the same wherever the candidate answers.
+        let subject = std::iter::once(self.subject.image().unwrap_or(self.address))
+            .chain(self.candidates())
+            .chain(["/"])
+            .chain(self.baselines());
+        let arguments = self.args.iter().flat_map(|(name, value)| [name.as_str(), value.as_str()]);
+        let all = [
+            ("app.kubernetes.io/managed-by", names::MANAGER.to_owned()),
+            (names::HOTFIX_UID, self.hotfix.uid.clone()),
+            (names::HOTFIX_NAME, self.hotfix.name.clone()),
+            (names::HOTFIX_NAMESPACE, self.hotfix.namespace.clone()),
+            (names::ATTEMPT, self.attempt.number.to_string()),
+            (GATE, format!("{:?}", self.gate).to_lowercase()),
+            (CHECK, self.name.to_owned()),
+            (CHECK_UID, self.check.uid.clone()),
+            (CHECK_GENERATION, self.check.generation.to_string()),
+            (CONTAINER, self.subject.container().unwrap_or_default().to_owned()),
+            (ROLE, self.subject.role().to_owned()),
+            (SUBJECT, hash(subject)),
+            (ARGUMENTS, hash(arguments)),
+            (RUN, self.run.to_string()),
+        ];
+        all.into_iter().map(|(key, value)| (key.to_owned(), label_value(value))).collect()
+    }
+
+    /// Whether a found Job is the one that was ordered. One under its name that is not was made by somebody else.
+    pub fn is_filled_by(&self, run: &Run) -> bool {
+        run.job == self.job_name() && self.labels().iter().all(|(key, value)| run.labels.get(key) == Some(value))
+    }
+
+    /// The Job; nothing for a check that runs in no pod.
+    pub fn job(&self) -> Option<Value> {
+        let (check, timeout) = container(&self.check.spec)?;
+        let labels = self.labels();
+        Some(json!({
+            "apiVersion": "batch/v1",
+            "kind": "Job",
+            "metadata": {
+                "name": self.job_name(),
+                "namespace": self.settings.checks_namespace,
+                "labels": labels,
+            },
+            "spec": {
+                "parallelism": 1,
+                "completions": 1,
+                // A check that is to be run again is another Job, with a number of its own.
+                "backoffLimit": 0,
+                "activeDeadlineSeconds": whole_seconds(timeout),
+                "ttlSecondsAfterFinished": TTL_SECONDS,
+                "template": {
+                    "metadata": {"labels": labels},
+                    "spec": self.pod(check),
+                },
+            },
+        }))
+    }
+
+    fn pod(&self, check: &CheckContainer) -> Value {
+        let mut volumes = vec![json!({"name": "runner", "emptyDir": {"sizeLimit": "512Mi"}})];
+        let mut mounts = vec![json!({"name": "runner", "mountPath": RUNNER_FOLDER, "readOnly": true})];
+        for (at, volume) in check.volumes.iter().enumerate() {
+            // Names of our own: one the administrator chose could be the runner's.
+            let name = format!("volume-{at}");
+            mounts
+                .push(json!({"name": name, "mountPath": volume.mount_path, "readOnly": is_mounted_read_only(volume)}));
+            volumes.push(volume_source(volume, &name));
+        }
+        let command: Vec<&str> =
+            [RUNNER, "run-check", "--"].into_iter().chain(check.command.iter().map(String::as_str)).collect();
+        json!({
+            "restartPolicy": "Never",
+            "automountServiceAccountToken": false,
+            "enableServiceLinks": false,
+            "terminationGracePeriodSeconds": GRACE_SECONDS,
+            "securityContext": {
+                "runAsNonRoot": true,
+                "runAsUser": USER,
+                "runAsGroup": USER,
+                "fsGroup": USER,
+                // A data base volume is not walked through for every scan.
+                "fsGroupChangePolicy": "OnRootMismatch",
+                "seccompProfile": {"type": "RuntimeDefault"},
+            },
+            "imagePullSecrets":
+                check.image_pull_secrets.iter().map(|name| json!({"name": name})).collect::<Vec<_>>(),
+            "initContainers": [{
+                "name": "runner",
+                "image": self.settings.runner_image,
+                "command": [OPERATOR, "install-runner", RUNNER],
+                "resources": {
+                    "requests": {"cpu": "10m", "memory": "32Mi"},
+                    "limits": {"cpu": "1", "memory": "128Mi"},
+                },
+                "securityContext": confined(),
+                "volumeMounts": [{"name": "runner", "mountPath": RUNNER_FOLDER}],
+            }],
+            "containers": [{
+                "name": "check",
+                "image": check.image,
+                "command": command,
+                "args": check.args,
+                "env": self.environment(&check.env),
+                "resources": resources(check.resources.as_ref()),
+                "securityContext": confined(),
+                "volumeMounts": mounts,
+            }],
+            "volumes": volumes,
+        })
+    }
+
+    /// The environment: ours first, so that the administrator's may refer to it by `$(NAME)`.
+    fn environment(&self, more: &[EnvVar]) -> Vec<Value> {
+        let listed = |images: &mut dyn Iterator<Item = &str>| images.collect::<Vec<_>>().join(",");
+        let ours = [
+            ("IMAGE", self.subject.image().unwrap_or_default().to_owned()),
+            ("CANDIDATE_IMAGE", listed(&mut self.candidates())),
+            ("BASELINE_IMAGE", listed(&mut self.baselines())),
+            ("TARGET_ADDRESS", self.address.to_owned()),
+            ("ADVISORY_IDS", self.hotfix.spec.advisory.ids.join(",")),
+            ("HOTFIX_NAME", self.hotfix.name.clone()),
+            ("HOTFIX_NAMESPACE", self.hotfix.namespace.clone()),
+        ];
+        let ours = ours.into_iter().map(|(name, value)| (name.to_owned(), value));
+        let arguments =
+            self.args.iter().map(|(name, value)| (format!("ARG_{}", name.to_ascii_uppercase()), value.clone()));
+        let more = more.iter().map(|variable| (variable.name.clone(), variable.value.clone()));
+        ours.chain(arguments)
+            // Kubernetes would read a $( in a value as a reference, and what it names is not theirs to choose.
+            .map(|(name, value)| (name, value.replace('$', "$$")))
+            .chain(more)
+            .map(|(name, value)| json!({"name": name, "value": value}))
+            .collect()
+    }
+
+    /// The patched images: of the container that is scanned, else of all.
+    fn candidates(&self) -> impl Iterator<Item = &str> {
+        let images = self.attempt.images.iter().map(|image| (&*image.container, &*image.image));
+        images.filter(|(container, _)| self.concerns(container)).map(|(_, image)| image)
+    }
+
+    /// The images that run today: of the container that is scanned, else of all.
+    fn baselines(&self) -> impl Iterator<Item = &str> {
+        let images = self.attempt.blue.baseline.iter().map(|image| (&*image.container, &*image.image));
+        images.filter(|(container, _)| self.concerns(container)).map(|(_, image)| image)
+    }
+
+    fn concerns(&self, container: &str) -> bool {
+        self.subject.container().is_none_or(|only| only == container)
+    }
+}
+
+fn volume_source(volume: &CheckVolume, name: &str) -> Value {
+    if let Some(source) = &volume.config_map {
+        return json!({"name": name, "configMap": {"name": source.name}});
+    }
+    if let Some(source) = &volume.secret {
+        return json!({"name": name, "secret": {"secretName": source.secret_name}});
+    }
+    if let Some(source) = &volume.persistent_volume_claim {
+        return json!({"name": name, "persistentVolumeClaim": {"claimName": source.claim_name, "readOnly": volume.read_only}});
+    }
+    let limit = volume.empty_dir.as_ref().and_then(|source| source.size_limit.as_deref());
+    json!({"name": name, "emptyDir": {"sizeLimit": limit.unwrap_or("1Gi")}})
+}
+
+/// A folder that lives as long as the check is of no use read-only.
+fn is_mounted_read_only(volume: &CheckVolume) -> bool {
+    volume.read_only && volume.empty_dir.is_none()
+}
+
+fn confined() -> Value {
+    json!({
+        "allowPrivilegeEscalation": false,
+        "readOnlyRootFilesystem": true,
+        "runAsNonRoot": true,
+        "capabilities": {"drop": ["ALL"]},
+        "seccompProfile": {"type": "RuntimeDefault"},
+    })
+}
+
+fn resources(asked: Option<&Resources>) -> Value {
+    let or =
+        |asked: Option<&Map>, default: Value| asked.filter(|map| !map.is_empty()).map_or(default, |map| json!(map));
+    json!({
+        "requests": or(asked.map(|asked| &asked.requests), json!({"cpu": "50m", "memory": "64Mi"})),
+        "limits": or(asked.map(|asked| &asked.limits), json!({"cpu": "1", "memory": "1Gi"})),
+    })
+}
+
+fn whole_seconds(timeout: Duration) -> u64 {
+    timeout.as_secs().saturating_add(u64::from(timeout.subsec_nanos() > 0)).max(1)
+}
+
+/// A value fit for a label: as it is, or hashed where it is too long or has other characters.
+fn label_value(value: String) -> String {
+    let inner = |byte: &u8| byte.is_ascii_alphanumeric() || b"-_.".contains(byte);
+    let ends = [value.bytes().next(), value.bytes().next_back()];
+    let fits = value.len() <= 63
+        && value.as_bytes().iter().all(inner)
+        && ends.into_iter().flatten().all(|byte| byte.is_ascii_alphanumeric());
+    if fits { value } else { hash([value.as_str()]) }
+}
+
+/// 20 hex digits of SHA-256 over the parts, each with its length, so that no two lists of parts look alike.
+fn hash<'a>(parts: impl IntoIterator<Item = &'a str>) -> String {
+    let mut digest = Sha256::new();
+    for part in parts {
+        digest.update(part.len().to_be_bytes());
+        digest.update(part.as_bytes());
+    }
+    hex(&digest.finalize(), 20)
 }
 
 /// Host and port a test is pointed at: the preview before the switch, the first Service of production after it.
@@ -123,151 +362,6 @@ pub fn target_address(o: &Observed, attempt: &Attempt) -> Option<String> {
     Some(format!("{}.{}.svc:{port}", service.name, o.hotfix.namespace))
 }
 
-/// Replaces `$(ARG_<NAME>)` by the policy's arguments.
-pub fn expand(text: &str, entry: &GateCheck) -> String {
-    entry
-        .args
-        .iter()
-        .fold(text.to_owned(), |text, (name, value)| text.replace(&format!("$(ARG_{})", name.to_uppercase()), value))
-}
-
-/// The Job of one run of a check.
-pub fn job(
-    o: &Observed,
-    attempt: &Attempt,
-    entry: &GateCheck,
-    container: &CheckContainer,
-    timeout: Duration,
-    identity: &Identity,
-) -> Value {
-    let labels = identity.labels();
-    let deadline = positive(timeout).as_secs().max(1);
-    json!({
-        "apiVersion": "batch/v1",
-        "kind": "Job",
-        "metadata": {
-            "name": identity.name(),
-            "namespace": o.settings.checks_namespace,
-            "labels": labels,
-        },
-        "spec": {
-            "parallelism": 1,
-            "completions": 1,
-            "backoffLimit": 0,
-            "activeDeadlineSeconds": deadline,
-            "ttlSecondsAfterFinished": KEPT_SECONDS,
-            "template": {
-                "metadata": {"labels": labels},
-                "spec": pod(o, attempt, entry, container, identity),
-            },
-        },
-    })
-}
-
-fn pod(o: &Observed, attempt: &Attempt, entry: &GateCheck, container: &CheckContainer, identity: &Identity) -> Value {
-    let locked = json!({
-        "allowPrivilegeEscalation": false,
-        "readOnlyRootFilesystem": true,
-        "capabilities": {"drop": ["ALL"]},
-    });
-    let runner = json!({"name": "hotfix-runner", "mountPath": RUNNER});
-    let read_only_runner = json!({"name": "hotfix-runner", "mountPath": RUNNER, "readOnly": true});
-    let mounts: Vec<Value> = std::iter::once(read_only_runner)
-        .chain(container.volumes.iter().map(|volume| {
-            json!({"name": volume.name, "mountPath": volume.mount_path, "readOnly": volume.read_only && volume.empty_dir.is_none()})
-        }))
-        .collect();
-    let volumes: Vec<Value> = std::iter::once(json!({"name": "hotfix-runner", "emptyDir": {"sizeLimit": "256Mi"}}))
-        .chain(container.volumes.iter().map(volume))
-        .collect();
-    let secrets: Vec<Value> = container.image_pull_secrets.iter().map(|name| json!({"name": name})).collect();
-    let arguments: Vec<&String> = container.command.iter().chain(&container.args).collect();
-    json!({
-        "restartPolicy": "Never",
-        "automountServiceAccountToken": false,
-        "enableServiceLinks": false,
-        "securityContext": {
-            "runAsNonRoot": true,
-            "runAsUser": 65532,
-            "runAsGroup": 65532,
-            "fsGroup": 65532,
-            "seccompProfile": {"type": "RuntimeDefault"},
-        },
-        "imagePullSecrets": secrets,
-        "volumes": volumes,
-        "initContainers": [{
-            "name": "runner",
-            "image": o.settings.runner_image,
-            "command": ["/hotfix-operator", "install-runner", format!("{RUNNER}/hotfix-operator")],
-            "securityContext": locked,
-            "resources": {"requests": {"cpu": "10m", "memory": "16Mi"}, "limits": {"memory": "64Mi"}},
-            "volumeMounts": [runner],
-        }],
-        "containers": [{
-            "name": "check",
-            "image": container.image,
-            "command": [format!("{RUNNER}/hotfix-operator"), "run-check", "--"],
-            "args": arguments,
-            "env": environment(o, attempt, entry, container, identity),
-            "securityContext": locked,
-            "resources": resources(container.resources.as_ref()),
-            "volumeMounts": mounts,
-        }],
-    })
-}
-
-/// What every check is told, before what the administrator adds.
-fn environment(
-    o: &Observed,
-    attempt: &Attempt,
-    entry: &GateCheck,
-    container: &CheckContainer,
-    identity: &Identity,
-) -> Vec<Value> {
-    let baseline = attempt.blue.baseline.first().map_or("", |baseline| baseline.image.as_str());
-    let candidate = attempt.images.first().map_or("", |image| image.image.as_str());
-    let mut env = vec![
-        ("CANDIDATE_IMAGE".to_owned(), candidate.to_owned()),
-        ("BASELINE_IMAGE".to_owned(), baseline.to_owned()),
-        ("ADVISORY_IDS".to_owned(), o.hotfix.spec.advisory.ids.join(",")),
-        ("HOTFIX_NAME".to_owned(), o.hotfix.name.clone()),
-        ("HOTFIX_NAMESPACE".to_owned(), o.hotfix.namespace.clone()),
-    ];
-    match &identity.subject.image {
-        Some(image) => env.push(("IMAGE".to_owned(), image.clone())),
-        None => env.push(("TARGET_ADDRESS".to_owned(), target_address(o, attempt).unwrap_or_default())),
-    }
-    env.extend(entry.args.iter().map(|(name, value)| (format!("ARG_{}", name.to_uppercase()), value.clone())));
-    env.extend(container.env.iter().map(|variable| (variable.name.clone(), variable.value.clone())));
-    env.into_iter().map(|(name, value)| json!({"name": name, "value": value})).collect()
-}
-
-fn volume(volume: &CheckVolume) -> Value {
-    let mut built = json!({"name": volume.name});
-    if let Some(source) = &volume.config_map {
-        built["configMap"] = json!({"name": source.name});
-    } else if let Some(source) = &volume.secret {
-        built["secret"] = json!({"secretName": source.secret_name});
-    } else if let Some(source) = &volume.persistent_volume_claim {
-        built["persistentVolumeClaim"] = json!({"claimName": source.claim_name, "readOnly": volume.read_only});
-    } else {
-        let limit = volume.empty_dir.as_ref().and_then(|dir| dir.size_limit.clone()).unwrap_or_else(|| "1Gi".into());
-        built["emptyDir"] = json!({"sizeLimit": limit});
-    }
-    built
-}
-
-fn resources(asked: Option<&Resources>) -> Value {
-    match asked {
-        Some(asked) => json!({"limits": asked.limits, "requests": asked.requests}),
-        None => json!({
-            "requests": {"cpu": "50m", "memory": "64Mi"},
-            "limits": {"cpu": "1", "memory": "1Gi"},
-        }),
-    }
-}
-
-/// A label value for a text that may be longer than one, or have other characters.
-fn hashed(text: &str) -> String {
-    names::hex(&Sha256::digest(text), 40)
-}
+#[cfg(test)]
+#[path = "jobs_tests.rs"]
+mod tests;

@@ -143,7 +143,10 @@ fn dress(o: &Observed, step: Step, now: Timestamp) -> Decision {
         }
         Step::Wait(Wait { trouble, wants, wake }) => {
             let status = status::dress(o.status().clone(), o, trouble.as_ref(), moment);
-            let changed = status != *o.status() && !(o.deleting() && o.attempt().is_none());
+            // Before an attempt the first question is answered within seconds: saying that it was asked is not worth a write.
+            let asking = !wants.is_empty() && trouble.is_none() && o.attempt().is_none();
+            let leaving = o.deleting() && o.attempt().is_none();
+            let changed = status != *o.status() && !asking && !leaving;
             let news = trouble.filter(|trouble| changed && is_new(o, trouble));
             let events =
                 news.map(|trouble| Note::warning(trouble.reason, "Wait", trouble.message)).into_iter().collect();

@@ -23,6 +23,9 @@ pub const POD_CIDR: &str = "10.244.0.0/16";
 /// The pods of the one node.
 pub const NODE_POD_CIDR: &str = "10.244.0.0/24";
 
+/// Where `ip netns` keeps the files that stand for network namespaces.
+pub(super) const NAMESPACES: &str = "/run/netns";
+
 /// A name short enough to become part of a network namespace's name, a cgroup's and a socket's path (at most 107 bytes).
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
@@ -129,7 +132,7 @@ impl Layout {
 
     /// The file that stands for the network namespace.
     pub fn namespace_file(&self) -> PathBuf {
-        Path::new("/run/netns").join(self.namespace())
+        Path::new(NAMESPACES).join(self.namespace())
     }
 
     /// The cgroup below which the kubelet puts every pod, relative to a hierarchy's root.

@@ -30,6 +30,7 @@ mod cgroups;
 mod control_plane;
 mod error;
 mod layout;
+mod machine;
 mod names;
 mod network;
 mod node;

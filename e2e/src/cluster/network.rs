@@ -9,12 +9,14 @@ use nix::mount::{MntFlags, umount2};
 use nix::sched::{CloneFlags, setns};
 
 use super::error::{ClusterError, Tried};
-use super::layout::{Layout, SERVICE_CIDR, Subnet};
+use super::layout::{Layout, NAMESPACES, SERVICE_CIDR, Subnet};
+use super::machine;
 use super::process::{net, run};
 
 /// Makes the namespace with the node's address in it.
 pub(super) fn create(layout: &Layout, subnet: Subnet) -> Result<(), ClusterError> {
     let namespace = layout.namespace();
+    machine::make(Path::new(NAMESPACES))?;
     run(Command::new("ip").args(["netns", "add", &namespace]))?;
     let address = format!("{}/24", subnet.node());
     // Both ends stay inside: an interface that is up and carries an address is all that is wanted, and not every kernel has

@@ -12,7 +12,7 @@ use serde_json::json;
 use super::error::{ClusterError, Tried};
 use super::layout::{DNS_SERVICE, Layout, NODE, NODE_POD_CIDR, POD_CIDR, Subnet};
 use super::process::{Component, View};
-use super::{names, pause};
+use super::{machine, names, pause};
 use crate::packages::Package;
 use crate::tools::Tool;
 
@@ -49,8 +49,8 @@ pub(super) fn write_files(layout: &Layout, subnet: Subnet) -> Result<(), Cluster
     for folder in ["cni", "certs.d", &format!("certs.d/{registry}"), "manifests"] {
         make(&layout.at(folder))?;
     }
-    for (machine, own) in OWN_PATHS {
-        make(Path::new(machine))?;
+    for (shared, own) in OWN_PATHS {
+        machine::make(Path::new(shared))?;
         make(&layout.at(own))?;
     }
     put(layout, "registry.yml", &registry_config(layout, subnet))?;
@@ -74,7 +74,7 @@ pub(super) fn registry_host(subnet: Subnet) -> String {
 
 /// Holds the node's view of the file system.
 pub(super) fn view_holder(layout: &Layout) -> Component {
-    let mounts = OWN_PATHS.map(|(machine, own)| format!("mount --bind \"$1/{own}\" {machine}"));
+    let mounts = OWN_PATHS.map(|(shared, own)| format!("mount --bind \"$1/{own}\" {shared}"));
     let script = format!("set -e; {}; touch \"$1/{VIEW_READY}\"; exec sleep infinity", mounts.join("; "));
     Component::new(VIEW_HOLDER, "unshare")
         .argument("--mount")

@@ -17,10 +17,13 @@ use super::Node;
 use super::error::{ClusterError, Tried};
 use super::layout::{ClusterName, Layout, Subnet, clusters_dir};
 use super::process::{self, ProcessId};
-use super::{cgroups, network};
+use super::{cgroups, machine, network};
 
 /// How long cgroups may stay busy after their last process has ended.
 const EMPTY: Duration = Duration::from_secs(10);
+
+/// The folder whose lock is the clusters'.
+const LOCKED: &str = "/var/lib";
 
 /// What is written down about a cluster.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -100,7 +103,9 @@ pub(super) fn layouts() -> Vec<Layout> {
 /// Removes a cluster, whoever owns it.
 pub(super) fn remove(layout: &Layout) -> Result<(), ClusterError> {
     let _lock = lock()?;
-    wipe(layout)
+    wipe(layout)?;
+    sweep_machine();
+    Ok(())
 }
 
 /// Removes a cluster this process claimed, unless it was taken away meanwhile and its name is somebody else's now.
@@ -108,7 +113,18 @@ pub(super) fn remove_own(layout: &Layout) -> Result<(), ClusterError> {
     let _lock = lock()?;
     match Record::read(layout) {
         Some(record) if record.owner != Some(ProcessId::this()) => Ok(()),
-        _ => wipe(layout),
+        _ => {
+            wipe(layout)?;
+            sweep_machine();
+            Ok(())
+        }
+    }
+}
+
+/// With the last cluster goes what was made for all.
+fn sweep_machine() {
+    if layouts().is_empty() {
+        machine::remove_made();
     }
 }
 
@@ -152,10 +168,9 @@ fn mounts(folder: &Path) -> Result<Vec<PathBuf>, ClusterError> {
     Ok(below)
 }
 
+/// One claim or removal at a time. The lock is on a folder that every machine has, so it leaves no file behind.
 fn lock() -> Result<File, ClusterError> {
-    let path = clusters_dir().join(".lock");
-    fs::create_dir_all(clusters_dir()).tried(|| format!("making {}", clusters_dir().display()))?;
-    let file = File::create(&path).tried(|| format!("opening {}", path.display()))?;
-    file.lock().tried(|| format!("locking {}", path.display()))?;
-    Ok(file)
+    let folder = File::open(LOCKED).tried(|| format!("opening {LOCKED}"))?;
+    folder.lock().tried(|| format!("locking {LOCKED}"))?;
+    Ok(folder)
 }

@@ -15,6 +15,7 @@ use std::time::{Duration, Instant};
 
 use hotfix_e2e::cluster::{Cluster, Options};
 use hotfix_e2e::tools::Tool;
+use hyper::http::Request;
 use serde_json::{Value, json};
 
 use deed::{Case, Deed, Who, client_of, surprises};
@@ -51,6 +52,22 @@ async fn tell(cluster: &Cluster) {
     all_end_well(cluster, "the definitions", specs::definitions()).await;
     examples(cluster);
     scope::what_is_collected(cluster).await;
+    cost(cluster).await;
+}
+
+/// Prints what the policies cost the API server. They see every pod and Deployment of a cluster, so it is worth knowing; it is
+/// not asserted, for it depends on the machine.
+async fn cost(cluster: &Cluster) {
+    const METRIC: &str = "apiserver_validating_admission_policy_check_duration_seconds_";
+    let admin = cluster.client().await.expect("a client");
+    let request = Request::get("/metrics").body(Vec::new()).expect("a well-formed request");
+    let metrics = admin.request_text(request).await.expect("the API server's metrics");
+    let total = |kind: &str| -> f64 {
+        let lines = metrics.lines().filter(|line| line.starts_with(&format!("{METRIC}{kind}")));
+        lines.filter_map(|line| line.rsplit(' ').next()?.parse::<f64>().ok()).sum()
+    };
+    let (checks, seconds) = (total("count"), total("sum"));
+    eprintln!("the policies: {checks} checks, {:.0} microseconds each", seconds / checks * 1e6);
 }
 
 async fn all_end_well(cluster: &Cluster, chapter: &str, cases: Vec<Case>) {
