@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::fs;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -32,6 +32,9 @@ fn two_clusters_run_pods_side_by_side_and_leave_nothing() {
                 let node = run_a_pod(&cluster);
                 assert_eq!(node, "node1");
                 assert_eq!(resolve(&cluster, "kubernetes.default.svc.cluster.local"), "10.96.0.1");
+                let pods = fs::read_dir(cluster.layout().at("node/run-containerd/io.containerd.grpc.v1.cri/netns"))
+                    .expect("pods have networks");
+                assert_eq!(pods.count(), 1, "a pod's network namespace is named in the cluster's own folder");
                 assert!(traces(cluster.name()).len() > 3, "the traces this test looks for are there to be found");
                 cluster.down().expect("it goes away");
                 assert_eq!(traces(&named(name)), BTreeSet::new());
@@ -83,35 +86,52 @@ fn after_ctrl_c_in_the_middle_of_a_boot_nothing_is_left() {
     let name = named("test-interrupt");
     let mut booting = up(&name);
     wait_for(&Layout::of(&name).at("processes/kubelet"));
-    signal(&booting, "INT");
+    signal(booting.id(), "INT");
     assert_eq!(end_of(&mut booting).code(), Some(130));
     assert_eq!(traces(&name), BTreeSet::new());
 }
 
 #[test]
-fn what_a_killed_process_left_is_removed_by_down() {
+fn a_process_that_is_killed_leaves_nothing() {
     let name = named("test-killed");
     let mut booting = up(&name);
     wait_for(&Layout::of(&name).at("processes/coredns"));
-    signal(&booting, "KILL");
+    signal(booting.id(), "KILL");
     assert!(!end_of(&mut booting).success());
-    assert!(!traces(&name).is_empty(), "there is something to remove");
+    let begun = Instant::now();
+    while !traces(&name).is_empty() {
+        assert!(begun.elapsed() < PATIENCE, "left: {:?}", traces(&name));
+        thread::sleep(Duration::from_millis(50));
+    }
+}
+
+#[test]
+fn what_is_left_when_everybody_is_killed_is_removed_by_down() {
+    let name = named("test-left-over");
+    leave_over(&name);
     let down = Command::new(LOCAL_CLUSTER).args(["down", "--name", name.as_str()]).status().expect("it runs");
     assert!(down.success());
     assert_eq!(traces(&name), BTreeSet::new());
 }
 
 #[test]
-fn what_a_killed_process_left_is_removed_by_the_next_boot_of_any_name() {
+fn what_is_left_when_everybody_is_killed_is_removed_by_the_next_boot_of_any_name() {
     let name = named("test-dead");
-    let mut booting = up(&name);
-    wait_for(&Layout::of(&name).at("processes/containerd"));
-    signal(&booting, "KILL");
-    assert!(!end_of(&mut booting).success());
+    leave_over(&name);
     let other = boot_control_plane("test-alive");
     assert_eq!(traces(&name), BTreeSet::new());
     drop(other);
     assert_eq!(traces(&named("test-alive")), BTreeSet::new());
+}
+
+#[test]
+fn a_cluster_that_is_shared_goes_with_its_process() {
+    let options = Options::named("test-shared").expect("a name").control_plane_only();
+    let one = Cluster::shared(&options).expect("it boots");
+    let other = Cluster::shared(&options).expect("it is there");
+    assert!(std::ptr::eq(one, other));
+    let watched = processes().into_iter().any(|(_, command)| command.contains("reap --name test-shared"));
+    assert!(watched, "somebody watches this process and removes the cluster when it ends");
 }
 
 #[test]
@@ -152,9 +172,30 @@ fn up(name: &ClusterName) -> Child {
     Command::new(LOCAL_CLUSTER).args(["up", "--name", name.as_str()]).stdin(Stdio::null()).spawn().expect("up runs")
 }
 
-fn signal(process: &Child, signal: &str) {
-    let sent = Command::new("kill").args(["-s", signal, &process.id().to_string()]).status().expect("kill runs");
+fn signal(process: u32, signal: &str) {
+    let sent = Command::new("kill").args(["-s", signal, &process.to_string()]).status().expect("kill runs");
     assert!(sent.success());
+}
+
+/// A cluster in the middle of its boot whose booting process and its watcher are killed together.
+fn leave_over(name: &ClusterName) {
+    let mut booting = up(name);
+    wait_for(&Layout::of(name).at("processes/containerd"));
+    let watcher = format!("reap --name {name}");
+    let watchers = processes().into_iter().filter(|(_, command)| command.ends_with(&watcher));
+    watchers.for_each(|(process, _)| signal(process, "KILL"));
+    signal(booting.id(), "KILL");
+    assert!(!end_of(&mut booting).success());
+    assert!(!traces(name).is_empty(), "there is something to remove");
+}
+
+/// Every process of the machine and its command line.
+fn processes() -> Vec<(u32, String)> {
+    let all = fs::read_dir("/proc").expect("/proc is there").flatten();
+    let numbered = all.filter_map(|entry| entry.file_name().to_str()?.parse().ok().map(|id| (id, entry.path())));
+    let command = |path: PathBuf| fs::read(path.join("cmdline")).unwrap_or_default();
+    let words = |text: Vec<u8>| String::from_utf8_lossy(&text).trim_end_matches('\0').replace('\0', " ");
+    numbered.map(|(id, path)| (id, words(command(path)))).collect()
 }
 
 fn end_of(process: &mut Child) -> ExitStatus {

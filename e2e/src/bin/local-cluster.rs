@@ -29,6 +29,9 @@ enum Action {
     },
     /// Remove the cluster and every trace of it, whatever state it is in.
     Down,
+    /// Wait until the process that booted the cluster has died, and remove it. Started by every boot; not for people.
+    #[command(hide = true)]
+    Reap,
     /// Run a command inside the cluster's network, with KUBECONFIG and the tools in PATH set.
     Exec {
         /// The command and its arguments.
@@ -69,6 +72,7 @@ fn act(name: &ClusterName, action: Action) -> Result<ExitCode, ClusterError> {
             Cluster::remove(name)?;
             eprintln!("cluster {name} is gone");
         }
+        Action::Reap => Cluster::reap(name)?,
         Action::Exec { command } => {
             let cluster = Cluster::attach(name)?;
             // Returns only if it fails.

@@ -10,7 +10,7 @@ use super::error::ClusterError;
 use super::layout::{Layout, NODE};
 use super::process::{Component, View, run};
 use super::{
-    Cluster, Node, Options, Ownership, cgroups, control_plane, names, network, node, pause, pki, signals, state,
+    Cluster, Node, Options, Ownership, cgroups, control_plane, names, network, node, pause, pki, reaper, signals, state,
 };
 use crate::packages;
 use crate::tools::Tool;
@@ -31,6 +31,7 @@ pub(super) fn boot(options: &Options) -> Result<Cluster, ClusterError> {
     let layout = Layout::of(&options.name);
     let record = state::claim(&layout, options.node)?;
     signals::guard(&layout);
+    reaper::start(&layout);
     // From here on dropping the value removes whatever there is already.
     let mut cluster =
         Cluster { layout, subnet: record.subnet, node: record.node, ownership: Ownership::Owned, parts: Vec::new() };

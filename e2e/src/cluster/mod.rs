@@ -21,8 +21,9 @@
 //! # }
 //! ```
 //!
-//! Dropping a [`Cluster`] removes it, also on the way of a panic; `KEEP=1` in the environment leaves it up. When the process dies
-//! without either, the next boot of any cluster, or `local-cluster down`, removes what it left.
+//! Dropping a [`Cluster`] removes it, also on the way of a panic; `KEEP=1` in the environment leaves it up. So does Ctrl-C. When
+//! the process dies otherwise, a second process that watches it does it; should that be killed too, the next boot of any cluster,
+//! or `local-cluster down`.
 
 mod audit;
 mod boot;
@@ -37,6 +38,7 @@ mod node;
 mod pause;
 mod pki;
 mod process;
+mod reaper;
 mod signals;
 mod state;
 
@@ -45,6 +47,7 @@ use std::net::Ipv4Addr;
 use std::panic::resume_unwind;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::{Mutex, PoisonError};
 use std::thread;
 use std::time::Duration;
 
@@ -122,6 +125,22 @@ impl Cluster {
         boot::boot(options)
     }
 
+    /// The one cluster that all tests of this process share; whoever asks first boots it. It goes when the process ends, however
+    /// that happens; `KEEP=1` leaves it up. With `HOTFIX_CLUSTER_NAME` set it is the cluster of that name, which is up already:
+    /// no boot between a change and its test.
+    pub fn shared(options: &Options) -> Result<&'static Self, ClusterError> {
+        static SHARED: Mutex<Option<&'static Cluster>> = Mutex::new(None);
+        let mut shared = SHARED.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(cluster) = *shared {
+            return Ok(cluster);
+        }
+        let cluster = match std::env::var("HOTFIX_CLUSTER_NAME") {
+            Ok(name) => Self::attach(&name.parse()?)?,
+            Err(_) => Self::boot(options)?.keep_if_asked()?,
+        };
+        Ok(shared.insert(Box::leak(Box::new(cluster))))
+    }
+
     /// Takes a cluster that is up, e.g. by `local-cluster up`; dropping the value leaves it up.
     pub fn attach(name: &ClusterName) -> Result<Self, ClusterError> {
         let layout = Layout::of(name);
@@ -133,6 +152,11 @@ impl Cluster {
     /// Every cluster of this machine, up or left over.
     pub fn list() -> Vec<ClusterName> {
         state::layouts().iter().map(|layout| layout.name().clone()).collect()
+    }
+
+    /// Waits until the process that owns the cluster has died, and removes the cluster: what `local-cluster reap` does.
+    pub fn reap(name: &ClusterName) -> Result<(), ClusterError> {
+        reaper::watch(&Layout::of(name))
     }
 
     /// Removes a cluster by name, in whatever state it is, and whoever owns it. One that is not there is no error.
@@ -249,9 +273,23 @@ impl Cluster {
         record.write(&self.layout)
     }
 
+    fn keep_if_asked(mut self) -> Result<Self, ClusterError> {
+        if keep() {
+            self.leave_up()?;
+        }
+        Ok(self)
+    }
+
+    fn leave_up(&mut self) -> Result<(), ClusterError> {
+        let name = self.name();
+        tell!("cluster {name} stays up: `local-cluster exec --name {name} -- kubectl get pods -A` looks into it");
+        tell!("cluster {name} is removed by `local-cluster down --name {name}`");
+        self.disown()
+    }
+
     fn end(&mut self) -> Result<(), ClusterError> {
         let removed = match self.ownership {
-            Ownership::Owned => state::remove_own(&self.layout),
+            Ownership::Owned => state::remove_owned(&self.layout, ProcessId::this()),
             Ownership::Attached => state::remove(&self.layout),
         };
         self.ownership = Ownership::Attached;
@@ -268,18 +306,16 @@ impl Drop for Cluster {
         if self.ownership == Ownership::Attached {
             return;
         }
-        let name = self.name().clone();
-        if std::env::var("KEEP").is_ok_and(|keep| keep == "1") {
-            eprintln!(
-                "cluster {name} stays up: `local-cluster exec --name {name} -- kubectl get pods -A`, `local-cluster down --name {name}`"
-            );
-            if let Err(error) = self.disown() {
-                eprintln!("{error}");
-            }
-        } else if let Err(error) = self.end() {
+        let ended = if keep() { self.leave_up() } else { self.end() };
+        if let Err(error) = ended {
             eprintln!("{error}");
         }
     }
+}
+
+/// Whether the person at the terminal wants to look at the cluster afterwards.
+fn keep() -> bool {
+    std::env::var("KEEP").is_ok_and(|keep| keep == "1")
 }
 
 /// A client as every suite wants it: it fails where a real client would fail, instead of retrying, and never hangs.

@@ -150,6 +150,8 @@ state = "/run/containerd"
   # Without CAP_SYS_RESOURCE nobody may lower an OOM score; asking for it fails every sandbox.
   restrict_oom_score_adj = true
   sandbox_image = "{image}"
+  # Below `state`: in the node's view, so they go with it.
+  netns_mounts_under_state_dir = true
   [plugins."io.containerd.grpc.v1.cri".cni]
     bin_dir = "/usr/lib/cni"
     conf_dir = "{folder}/cni"

@@ -6,6 +6,7 @@ use std::thread;
 use tokio::signal::unix::{SignalKind, signal};
 
 use super::layout::Layout;
+use super::process::ProcessId;
 use super::{process, state};
 
 static OWNED: Mutex<Vec<Layout>> = Mutex::new(Vec::new());
@@ -38,7 +39,7 @@ fn listen() {
     }
     process::stop_starting();
     for layout in all {
-        if let Err(error) = state::remove_own(&layout) {
+        if let Err(error) = state::remove_owned(&layout, ProcessId::this()) {
             eprintln!("{error}");
         }
     }

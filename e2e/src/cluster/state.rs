@@ -108,11 +108,11 @@ pub(super) fn remove(layout: &Layout) -> Result<(), ClusterError> {
     Ok(())
 }
 
-/// Removes a cluster this process claimed, unless it was taken away meanwhile and its name is somebody else's now.
-pub(super) fn remove_own(layout: &Layout) -> Result<(), ClusterError> {
+/// Removes a cluster of this owner, unless it was taken away meanwhile and its name is somebody else's now.
+pub(super) fn remove_owned(layout: &Layout, owner: ProcessId) -> Result<(), ClusterError> {
     let _lock = lock()?;
     match Record::read(layout) {
-        Some(record) if record.owner != Some(ProcessId::this()) => Ok(()),
+        Some(record) if record.owner != Some(owner) => Ok(()),
         _ => {
             wipe(layout)?;
             sweep_machine();
