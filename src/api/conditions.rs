@@ -184,6 +184,10 @@ pub enum Reason {
     BlueNotReady,
     /// The operator refused a write of its own that broke an invariant.
     InvariantViolated,
+    /// The API server, or an admission rule, does not let the operator read or write what it has to.
+    ApiRefused,
+    /// The operator failed on this hotfix by a fault of its own.
+    OperatorFailed,
     /// The roll-out of the patched image takes longer than the policy says.
     FoldBackSlow,
 

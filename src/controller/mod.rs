@@ -1,1 +1,25 @@
-//! Placeholder paragraph, replaced by the first commit of the module.
+//! The wiring: which hotfix is looked at when, what surrounds each look, and what the process tells about itself.
+//!
+//! It never decides anything about a hotfix: `plan` does. Watches are triggers, the queue holds names, and everything
+//! kept in memory may be lost at any time.
+
+pub mod args;
+mod backoff;
+mod command;
+mod complaint;
+mod definitions;
+mod events;
+mod health;
+mod interest;
+mod ledger;
+pub mod logging;
+mod metrics;
+pub mod operator;
+mod queue;
+mod reconcile;
+mod rooms;
+mod standing;
+mod stop;
+mod trouble;
+mod turn;
+mod watches;

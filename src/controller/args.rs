@@ -1,0 +1,156 @@
+//! The command line: read, checked, and turned into one configuration the operator runs on.
+//!
+//! Everything a person can get wrong is found here, before anything is connected, and told in one sentence that says
+//! what to do. Nothing below this module checks an argument again.
+
+use std::ffi::OsString;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand};
+use thiserror::Error;
+
+use crate::api::image::ImageRef;
+use crate::observe::evidence::{Registries, RegistriesError};
+use crate::plan::observed::Settings;
+
+/// Rolls out security hotfixes on Kubernetes: blue-green, gated, with automatic rollback.
+#[derive(Debug, Parser)]
+#[command(name = "hotfix-operator", version, disable_help_subcommand = true)]
+pub struct Cli {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// What the binary can do.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Run the operator.
+    Run(RunArgs),
+    /// Print the custom resource definitions as YAML.
+    Crds,
+    /// Run a check's command inside its pod and print its result as one frame.
+    #[command(hide = true)]
+    RunCheck {
+        /// The command and its arguments.
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        command: Vec<OsString>,
+    },
+    /// Copy this binary to DEST, from where a check's container runs it.
+    #[command(hide = true)]
+    InstallRunner {
+        /// The file to write.
+        dest: PathBuf,
+    },
+    /// Print the version.
+    Version,
+}
+
+/// How to run the operator. Every flag can be given by environment too.
+#[derive(Args, Clone, Debug)]
+pub struct RunArgs {
+    /// Watch this namespace only; all namespaces otherwise.
+    #[arg(long, env = "WATCH_NAMESPACE", value_name = "NAMESPACE")]
+    pub watch_namespace: Option<String>,
+    /// Namespace in which check Jobs run; nobody but administrators should have rights in it.
+    #[arg(long, env = "CHECKS_NAMESPACE", value_name = "NAMESPACE")]
+    pub checks_namespace: String,
+    /// The operator's own image: it carries the runner into check pods.
+    #[arg(long, env = "OPERATOR_IMAGE", value_name = "IMAGE")]
+    pub image: String,
+    /// JSON list of registries that need more than HTTPS with a public certificate: [{"host", "plainHttp", "caFile"}].
+    #[arg(long, env = "REGISTRIES", value_name = "FILE")]
+    pub registries: Option<PathBuf>,
+    /// Docker configuration with which image digests are resolved; registries are read anonymously otherwise.
+    #[arg(long, env = "REGISTRY_CREDENTIALS", value_name = "FILE")]
+    pub registry_credentials: Option<PathBuf>,
+    /// Address of health, readiness and metrics.
+    #[arg(long, env = "LISTEN", default_value = "0.0.0.0:8080", value_name = "ADDRESS")]
+    pub listen: SocketAddr,
+}
+
+/// What the operator runs on.
+pub struct Config {
+    /// Which hotfixes are its.
+    pub watch: Watch,
+    /// What the planner has to know of the installation.
+    pub settings: Settings,
+    /// How registries are spoken to.
+    pub registries: Registries,
+    /// Address of health, readiness and metrics.
+    pub listen: SocketAddr,
+}
+
+/// Which hotfixes are the operator's.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Watch {
+    /// Those of every namespace.
+    Everywhere,
+    /// Those of one namespace.
+    Namespace(String),
+}
+
+/// What is wrong with the arguments, and what to do.
+#[derive(Debug, Error)]
+pub enum BadInput {
+    /// A namespace cannot be called that.
+    #[error(
+        "{flag} is {value:?}, which no namespace can be called: give a name of at most 63 lower-case letters, digits and dashes"
+    )]
+    Namespace {
+        /// The flag.
+        flag: &'static str,
+        /// What it was given.
+        value: String,
+    },
+    /// Checks would run among the workloads they judge.
+    #[error(
+        "--checks-namespace is the watched namespace {0:?}: checks need a namespace of their own, or whoever may edit the workload can tamper with its evidence"
+    )]
+    SharedChecks(String),
+    /// Not an image.
+    #[error(
+        "--image is {0:?}, which is no image reference: give the image this operator runs from, as repository:tag or repository@sha256:..."
+    )]
+    Image(String),
+    /// A file about registries cannot be used.
+    #[error("--registries or --registry-credentials: {0}; check the file and its permissions")]
+    Registries(#[from] RegistriesError),
+}
+
+impl RunArgs {
+    /// Checks every argument and reads the files they name.
+    pub fn check(self) -> Result<Config, BadInput> {
+        let Self { watch_namespace, checks_namespace, image, registries, registry_credentials, listen } = self;
+        // A chart that watches everything may well set the variable to nothing.
+        let watch = match watch_namespace.filter(|name| !name.is_empty()) {
+            Some(name) => Watch::Namespace(namespace("--watch-namespace", name)?),
+            None => Watch::Everywhere,
+        };
+        let checks_namespace = namespace("--checks-namespace", checks_namespace)?;
+        if watch == Watch::Namespace(checks_namespace.clone()) {
+            return Err(BadInput::SharedChecks(checks_namespace));
+        }
+        if ImageRef::parse(&image).is_none() {
+            return Err(BadInput::Image(image));
+        }
+        Ok(Config {
+            watch,
+            settings: Settings { checks_namespace, runner_image: image },
+            registries: Registries::load(registries.as_deref(), registry_credentials.as_deref())?,
+            listen,
+        })
+    }
+}
+
+fn namespace(flag: &'static str, value: String) -> Result<String, BadInput> {
+    let inner = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-';
+    let valid =
+        (1..=63).contains(&value.len()) && value.bytes().all(inner) && !value.starts_with('-') && !value.ends_with('-');
+    if valid { Ok(value) } else { Err(BadInput::Namespace { flag, value }) }
+}
+
+#[cfg(test)]
+#[path = "args_tests.rs"]
+mod tests;

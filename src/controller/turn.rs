@@ -1,0 +1,176 @@
+//! One look at one hotfix: observe, decide, carry out, again and again on fresh reads until nothing is left to do.
+//!
+//! It decides in which order the rooms are entered and when to stop. What to do is `decide`'s matter alone, and what
+//! happened is told by the next observation, never by memory.
+
+use futures::StreamExt;
+use jiff::Timestamp;
+use tracing::{debug, info};
+
+use super::complaint::Complaint;
+use super::stop::Stop;
+use super::trouble::Trouble;
+use crate::effect::Effect;
+use crate::observe::HotfixId;
+use crate::plan::invariants::Violation;
+use crate::plan::{Action, Decision, Note, Observed, Want};
+
+/// How often one look may go round. A rollout has some 26 writes with waits in between, and a candidate of a thousand
+/// pods takes 32 rounds to open; more than twice as many means that something undoes what is written.
+const ROUNDS_MAX: u32 = 64;
+
+/// How many conflicts in a row are met with a fresh read at once. Another writer is done after one or two; more is a
+/// fight that deserves a pause.
+const CONFLICTS_MAX: u32 = 5;
+
+/// How many opens or closes are sent at a time: enough that a hundred pods take a fraction of a second, few enough
+/// that the API server's share for one client is not used up.
+const WRITES_AT_ONCE: usize = 16;
+
+/// What a look needs from the rooms below.
+pub trait Rooms: Send + Sync {
+    /// Everything `decide` sees, read now; `None` when the hotfix is gone.
+    fn observe(&self, id: &HotfixId) -> impl Future<Output = Result<Option<Observed>, Trouble>> + Send;
+    /// Begins to find out what is wanted, in the background, and stops what is not wanted any more. The hotfix is
+    /// triggered when something was found.
+    fn gather(&self, id: &HotfixId, wants: &[Want]);
+    /// Tells people in the conditions of the hotfix what keeps the operator from working; best effort.
+    fn complain(&self, id: &HotfixId, complaint: &Complaint) -> impl Future<Output = ()> + Send;
+    /// Nothing keeps the operator from working. True when something did, so that the conditions have to be set right.
+    fn settle(&self, id: &HotfixId) -> bool;
+    /// The hotfix is gone: what is remembered of it may go too.
+    fn forget(&self, uid: &str);
+    /// Makes one write.
+    fn carry_out(&self, id: &HotfixId, action: &Action) -> impl Future<Output = Result<Effect, Trouble>> + Send;
+}
+
+/// What a look tells whoever watches.
+pub trait Witness: Send + Sync {
+    /// This was seen.
+    fn saw(&self, id: &HotfixId, observed: &Observed);
+    /// This was written.
+    fn wrote(&self, observed: &Observed, action: &Action);
+    /// This is to be told to people.
+    fn told(&self, observed: &Observed, note: &Note);
+}
+
+/// The pure half.
+#[derive(Clone, Copy)]
+pub struct Mind {
+    /// What is to be done.
+    pub decide: fn(&Observed, Timestamp) -> Decision,
+    /// Whether a write would break an invariant, and which.
+    pub check: fn(&Observed, &Action) -> Result<(), Violation>,
+    /// The time.
+    pub now: fn() -> Timestamp,
+}
+
+/// How a look ended.
+#[derive(Debug)]
+pub enum End {
+    /// The hotfix is gone.
+    Gone,
+    /// Nothing is left to do on this observation until the moment named, or until something happens.
+    Idle(Box<Observed>, Option<Timestamp>),
+    /// It went round as often as it may.
+    Unfinished,
+    /// The operator is to stop.
+    Stopped,
+}
+
+/// Looks at one hotfix until nothing is left to do.
+pub async fn turn(
+    rooms: &impl Rooms,
+    witness: &impl Witness,
+    mind: Mind,
+    stop: &Stop,
+    id: &HotfixId,
+) -> Result<End, Trouble> {
+    let mut conflicts = 0;
+    for _ in 0..ROUNDS_MAX {
+        // Reading may be broken off at any time; a write that was begun is waited for.
+        let observed = tokio::select! {
+            biased;
+            () = stop.told() => return Ok(End::Stopped),
+            observed = rooms.observe(id) => observed?,
+        };
+        let Some(observed) = observed else { return Ok(End::Gone) };
+        witness.saw(id, &observed);
+        let decision = (mind.decide)(&observed, (mind.now)());
+        rooms.gather(id, &decision.wants);
+        if decision.actions.is_empty() {
+            return Ok(End::Idle(Box::new(observed), decision.wake));
+        }
+        match write(rooms, witness, mind, (id, &observed), &decision.actions).await? {
+            Written::All => {
+                conflicts = 0;
+                tell(witness, &observed, &decision.events);
+            }
+            Written::Overtaken(action) => {
+                conflicts += 1;
+                if conflicts >= CONFLICTS_MAX {
+                    return Err(Trouble::Contended { action, times: conflicts });
+                }
+            }
+        }
+    }
+    Ok(End::Unfinished)
+}
+
+fn tell(witness: &impl Witness, observed: &Observed, notes: &[Note]) {
+    for note in notes {
+        witness.told(observed, note);
+    }
+}
+
+enum Written {
+    /// Everything was written, or needs no writing any more.
+    All,
+    /// Something had changed before this could be written.
+    Overtaken(&'static str),
+}
+
+/// Carries out the actions of one decision. One that fails does not keep the others from being sent: closing a pod
+/// must not wait for another pod.
+async fn write(
+    rooms: &impl Rooms,
+    witness: &impl Witness,
+    mind: Mind,
+    (id, observed): (&HotfixId, &Observed),
+    actions: &[Action],
+) -> Result<Written, Trouble> {
+    for action in actions {
+        (mind.check)(observed, action)
+            .map_err(|broken| Trouble::Violation { action: action.name(), why: broken.to_string() })?;
+    }
+    let calls: Vec<_> =
+        actions.iter().map(|action| async move { (action, rooms.carry_out(id, action).await) }).collect();
+    let mut answers = futures::stream::iter(calls).buffer_unordered(WRITES_AT_ONCE);
+    let mut written = Ok(Written::All);
+    while let Some((action, answer)) = answers.next().await {
+        match answer {
+            Ok(Effect::Done) => witness.wrote(observed, action),
+            Ok(Effect::Gone) => info!(action = action.name(), "nothing was left to write to"),
+            Ok(effect @ (Effect::Conflict | Effect::AlreadyExists)) => {
+                debug!(action = action.name(), ?effect, "overtaken");
+                if written.is_ok() {
+                    written = Ok(Written::Overtaken(action.name()));
+                }
+            }
+            Err(trouble) => written = Err(worse(written, trouble)),
+        }
+    }
+    written
+}
+
+/// A refusal says more than a time-out, so it is what people are told.
+fn worse(before: Result<Written, Trouble>, trouble: Trouble) -> Trouble {
+    match before {
+        Err(refused @ Trouble::Refused(_)) => refused,
+        _ => trouble,
+    }
+}
+
+#[cfg(test)]
+#[path = "turn_tests.rs"]
+mod tests;

@@ -1,0 +1,227 @@
+//! The loop, over rooms that are scripts: what it reads when, when it stops, and what it refuses.
+
+use std::collections::VecDeque;
+use std::sync::Mutex;
+
+use serde_json::json;
+
+use super::*;
+use crate::api::Reason;
+use crate::controller::stop;
+use crate::plan::action::Target;
+use crate::plan::{Weight, observed};
+
+/// Rooms in which an observation shows how many writes were made, in the field a test decides by.
+#[derive(Default)]
+struct Script {
+    /// What the writes answer, in order; done when there is no more.
+    answers: Mutex<VecDeque<Result<Effect, Trouble>>>,
+    /// What happened, in words.
+    story: Mutex<Vec<String>>,
+}
+
+impl Script {
+    fn answering(answers: impl IntoIterator<Item = Result<Effect, Trouble>>) -> Self {
+        Self { answers: Mutex::new(answers.into_iter().collect()), story: Mutex::default() }
+    }
+
+    fn say(&self, what: impl Into<String>) {
+        self.story.lock().unwrap().push(what.into());
+    }
+
+    fn story(&self) -> Vec<String> {
+        self.story.lock().unwrap().clone()
+    }
+}
+
+impl Rooms for Script {
+    async fn observe(&self, _: &HotfixId) -> Result<Option<Observed>, Trouble> {
+        let done = self.story().iter().filter(|line| line.as_str() == "done").count();
+        Ok(Some(picture(i64::try_from(done).unwrap())))
+    }
+
+    fn gather(&self, _: &HotfixId, wants: &[Want]) {
+        if !wants.is_empty() {
+            self.say("gathers");
+        }
+    }
+
+    async fn complain(&self, _: &HotfixId, _: &Complaint) {}
+
+    fn settle(&self, _: &HotfixId) -> bool {
+        false
+    }
+
+    fn forget(&self, _: &str) {}
+
+    async fn carry_out(&self, _: &HotfixId, action: &Action) -> Result<Effect, Trouble> {
+        self.say(action.name());
+        self.answers.lock().unwrap().pop_front().unwrap_or(Ok(Effect::Done))
+    }
+}
+
+impl Witness for Script {
+    fn saw(&self, _: &HotfixId, _: &Observed) {
+        self.say("looks");
+    }
+
+    fn wrote(&self, _: &Observed, _: &Action) {
+        self.say("done");
+    }
+
+    fn told(&self, _: &Observed, note: &Note) {
+        self.say(format!("tells: {}", note.text));
+    }
+}
+
+/// A picture of a hotfix of which only the generation says anything: the number of writes made so far.
+fn picture(generation: i64) -> Observed {
+    let spec = json!({"advisory": {"ids": ["CVE-1"]}, "target": {"name": "web"}, "images": [], "reason": "r"});
+    Observed {
+        services: vec![],
+        pods: vec![],
+        hotfix: observed::Hotfix {
+            name: "fix".into(),
+            namespace: "shop".into(),
+            uid: "u".into(),
+            resource_version: "1".into(),
+            generation,
+            created_at: None,
+            deleting: None,
+            finalizers: vec![],
+            annotations: observed::Map::new(),
+            managers: vec![],
+            spec: serde_json::from_value(spec).unwrap(),
+            status: crate::api::SecurityHotfixStatus::default(),
+        },
+        namespace: observed::Namespace::default(),
+        policy: None,
+        checks: std::collections::BTreeMap::new(),
+        blue: None,
+        green: None,
+        replica_sets: vec![],
+        slices: vec![],
+        budgets: vec![],
+        autoscalers: vec![],
+        pod_load_balancers: std::collections::BTreeSet::new(),
+        claim: None,
+        others: vec![],
+        runs: vec![],
+        report: None,
+        evidence: observed::Evidence::default(),
+        settings: std::sync::Arc::new(observed::Settings {
+            checks_namespace: "checks".into(),
+            runner_image: "registry.example/op:1".into(),
+        }),
+    }
+}
+
+fn unclaim() -> Action {
+    Action::Unclaim(Target { name: "hotfix-1".into(), uid: "l".into() })
+}
+
+fn mind(decide: fn(&Observed, Timestamp) -> Decision) -> Mind {
+    Mind { decide, check: |_, _| Ok(()), now: || Timestamp::UNIX_EPOCH }
+}
+
+async fn run(script: &Script, mind: Mind) -> Result<End, Trouble> {
+    let (_stopper, stop) = stop::pair();
+    let id = HotfixId { namespace: "shop".into(), name: "fix".into(), uid: "u".into(), target: "web".into() };
+    turn(script, script, mind, &stop, &id).await
+}
+
+/// Writes until two writes are done, telling of each.
+fn two_writes(observed: &Observed, _: Timestamp) -> Decision {
+    if observed.hotfix.generation >= 2 {
+        return Decision { wake: Some(Timestamp::MAX), ..Decision::default() };
+    }
+    let note = Note { weight: Weight::Normal, reason: Reason::Passed, action: "Test", text: "written".into() };
+    Decision { actions: vec![unclaim()], events: vec![note], ..Decision::default() }
+}
+
+#[tokio::test]
+async fn every_write_follows_a_fresh_look_and_people_hear_after_it() {
+    let script = Script::default();
+    let end = run(&script, mind(two_writes)).await.unwrap();
+    assert!(matches!(end, End::Idle(_, Some(wake)) if wake == Timestamp::MAX));
+    let round = ["looks", "unclaim", "done", "tells: written"];
+    assert_eq!(script.story(), [&round[..], &round[..], &["looks"]].concat());
+}
+
+#[tokio::test]
+async fn an_overtaken_write_is_decided_anew_at_once_and_nobody_is_told() {
+    let script = Script::answering([Ok(Effect::Conflict)]);
+    run(&script, mind(two_writes)).await.unwrap();
+    assert_eq!(script.story()[..3], ["looks", "unclaim", "looks"]);
+}
+
+#[tokio::test]
+async fn a_fight_over_a_write_is_given_up() {
+    let script = Script::answering((0..20).map(|_| Ok(Effect::AlreadyExists)));
+    let trouble = run(&script, mind(two_writes)).await.unwrap_err();
+    assert!(matches!(trouble, Trouble::Contended { times: CONFLICTS_MAX, .. }), "{trouble}");
+}
+
+#[tokio::test]
+async fn what_is_gone_counts_as_written() {
+    let script = Script::answering([Ok(Effect::Gone), Ok(Effect::Done), Ok(Effect::Done)]);
+    run(&script, mind(two_writes)).await.unwrap();
+    assert_eq!(script.story()[..3], ["looks", "unclaim", "tells: written"]);
+}
+
+#[tokio::test]
+async fn a_decision_that_never_ends_is_cut_off() {
+    let script = Script::default();
+    let end = run(&script, mind(|_, _| Decision { actions: vec![unclaim()], ..Decision::default() })).await.unwrap();
+    assert!(matches!(end, End::Unfinished));
+    assert_eq!(script.story().iter().filter(|line| *line == "looks").count(), 64);
+}
+
+#[tokio::test]
+async fn one_failed_close_does_not_keep_the_others_from_being_sent() {
+    let script = Script::answering([Err(Trouble::Transient("late".into())), Ok(Effect::Done), Ok(Effect::Conflict)]);
+    let three = |_: &Observed, _: Timestamp| Decision { actions: vec![unclaim(); 3], ..Decision::default() };
+    let trouble = run(&script, mind(three)).await.unwrap_err();
+    assert!(matches!(trouble, Trouble::Transient(_)));
+    assert_eq!(script.story().iter().filter(|line| *line == "unclaim").count(), 3);
+}
+
+#[tokio::test]
+async fn a_refusal_is_what_people_hear_of_several_troubles() {
+    let script = Script::answering([Err(Trouble::Refused("forbidden".into())), Err(Trouble::Transient("late".into()))]);
+    let two = |_: &Observed, _: Timestamp| Decision { actions: vec![unclaim(); 2], ..Decision::default() };
+    assert!(matches!(run(&script, mind(two)).await, Err(Trouble::Refused(_))));
+}
+
+#[tokio::test]
+async fn a_write_that_breaks_an_invariant_is_never_sent() {
+    let script = Script::default();
+    let mind = Mind {
+        check: |_, _| Err(Violation { name: "one-claim", what: "unclaim of another's".into() }),
+        ..mind(two_writes)
+    };
+    let trouble = run(&script, mind).await.unwrap_err();
+    assert!(
+        matches!(&trouble, Trouble::Violation { action: "unclaim", why } if why.contains("one-claim")),
+        "{trouble}"
+    );
+    assert_eq!(script.story(), ["looks"]);
+}
+
+#[tokio::test]
+async fn wishes_are_granted_in_the_background_and_waited_for_by_nobody() {
+    let script = Script::default();
+    let wish = |_: &Observed, _: Timestamp| Decision { wants: vec![Want::Resolve(vec![])], ..Decision::default() };
+    assert!(matches!(run(&script, mind(wish)).await, Ok(End::Idle(_, None))));
+    assert_eq!(script.story(), ["looks", "gathers"]);
+}
+
+#[tokio::test]
+async fn an_operator_that_is_to_stop_reads_nothing_more() {
+    let script = Script::default();
+    let (stopper, stop) = stop::pair();
+    stopper.tell();
+    let id = HotfixId { namespace: "shop".into(), name: "fix".into(), uid: "u".into(), target: "web".into() };
+    assert!(matches!(turn(&script, &script, mind(two_writes), &stop, &id).await, Ok(End::Stopped)));
+    assert_eq!(script.story(), [""; 0]);
+}
