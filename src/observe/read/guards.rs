@@ -48,7 +48,9 @@ pub(in crate::observe) fn target_group_service(object: &Value) -> Option<String>
 /// is one word and people want the name.
 pub(in crate::observe) fn claim(object: &Value) -> Option<Claim> {
     let labels = map(object, "/metadata/labels");
-    let holder = text(object, "/spec/holderIdentity").map(str::to_owned).or_else(|| labels.get(HOTFIX_UID).cloned());
+    // `<name>/<uid>`, for people who look at the Lease; the uid is what tells.
+    let identity = text(object, "/spec/holderIdentity").and_then(|identity| identity.rsplit('/').next());
+    let holder = identity.map(str::to_owned).or_else(|| labels.get(HOTFIX_UID).cloned());
     Some(Claim {
         name: text(object, "/metadata/name")?.to_owned(),
         uid: text(object, "/metadata/uid")?.to_owned(),
@@ -101,7 +103,7 @@ mod tests {
     fn a_claim_tells_its_holder() {
         let read = claim(&json!({
             "metadata": {"name": "hotfix-d", "uid": "l", "labels": {"securityhotfix.dev/hotfix-name": "web-cve"}},
-            "spec": {"holderIdentity": "u"}
+            "spec": {"holderIdentity": "web-cve/u"}
         }))
         .unwrap();
         assert_eq!((read.holder.as_str(), read.holder_name.as_str()), ("u", "web-cve"));
