@@ -69,9 +69,10 @@ pub async fn reconcile<R: Rooms>(id: HotfixId, context: Arc<Context<R>>) -> Resu
         return Ok(Requeue::requeue(wait));
     }
     let span = info_span!(
-        "hotfix",
+        "look",
         ns = id.namespace,
-        name = id.name,
+        // The formatter has a `name` of its own: the span's.
+        hotfix = id.name,
         uid = id.uid,
         generation = field::Empty,
         phase = field::Empty,
