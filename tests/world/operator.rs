@@ -1,0 +1,192 @@
+//! The operator around the planner, a step at a time: it reads in the protocol's order, decides, and carries out one action
+//! after the other. What it remembers can be lost at any step.
+
+use std::collections::VecDeque;
+
+use jiff::Timestamp;
+use securityhotfix::api::names;
+use securityhotfix::plan::decision::Note;
+use securityhotfix::plan::observed::{Evidence, Map, Observed, Other, Pod, Service};
+use securityhotfix::plan::{Action, Want, decide, invariants};
+
+use super::World;
+use super::api::Written;
+use super::controllers::match_labels;
+
+/// What the operator remembers of one hotfix; all of it may be lost.
+#[derive(Clone, Debug, Default)]
+pub struct Operator {
+    pub evidence: Evidence,
+    pub wants: Vec<Want>,
+    pub wake: Option<Timestamp>,
+    /// The world's version at the last look that led to nothing.
+    pub seen: u64,
+    pub stage: Stage,
+}
+
+/// Where a reconcile is.
+#[derive(Clone, Debug, Default)]
+pub enum Stage {
+    #[default]
+    Idle,
+    /// Services and pods were read.
+    Production(Box<Production>),
+    /// Everything was read, and this is to be done.
+    Acting(Box<Observed>, VecDeque<Action>, Vec<Note>),
+}
+
+/// The first read.
+#[derive(Clone, Debug)]
+pub struct Production {
+    services: Vec<Service>,
+    pods: Vec<Pod>,
+    version: u64,
+}
+
+/// What one step of the operator did.
+#[derive(Clone, Debug)]
+pub enum Did {
+    /// It read.
+    Read,
+    /// It looked and had nothing to do.
+    Nothing,
+    /// It wrote, and this became of it. The notes are told once the last action is written.
+    Wrote(Box<Action>, Written, Vec<Note>),
+}
+
+impl World {
+    /// True when the operator has something to do for this hotfix: it is at it, something changed, or it is time.
+    pub fn operator_is_due(&self, name: &str) -> bool {
+        let operator = &self.operators[name];
+        let at_it = !matches!(operator.stage, Stage::Idle);
+        let alive = self.hotfixes.contains_key(name);
+        at_it || (alive && (operator.seen != self.version || operator.wake.is_some_and(|wake| wake <= self.now)))
+    }
+
+    /// One step of the operator for this hotfix.
+    ///
+    /// # Panics
+    ///
+    /// When a decision breaks an invariant, or wants to be asked again without anything having changed.
+    pub fn step_operator(&mut self, name: &str) -> Did {
+        let stage = std::mem::take(&mut self.operators.get_mut(name).unwrap().stage);
+        match stage {
+            Stage::Idle => {
+                let production = Box::new(self.read_production(name));
+                self.operators.get_mut(name).unwrap().stage = Stage::Production(production);
+                Did::Read
+            }
+            Stage::Production(production) => self.decide(name, *production),
+            Stage::Acting(observed, mut actions, notes) => {
+                let action = actions.pop_front().expect("an empty list of actions is never kept");
+                if let Err(violation) = invariants::check(&observed, &action) {
+                    panic!("{violation}\n{action:#?}");
+                }
+                let written = self.write(name, &action);
+                if actions.is_empty() {
+                    return Did::Wrote(Box::new(action), written, notes);
+                }
+                self.operators.get_mut(name).unwrap().stage = Stage::Acting(observed, actions, notes);
+                Did::Wrote(Box::new(action), written, Vec::new())
+            }
+        }
+    }
+
+    fn decide(&mut self, name: &str, production: Production) -> Did {
+        let version = production.version;
+        let Some(observed) = self.read_rest(name, production) else {
+            let operator = self.operators.get_mut(name).unwrap();
+            (operator.wants, operator.wake, operator.seen) = (Vec::new(), None, version);
+            return Did::Nothing;
+        };
+        let decision = decide(&observed, self.now);
+        let now = self.now;
+        let operator = self.operators.get_mut(name).unwrap();
+        operator.wants = decision.wants;
+        if decision.actions.is_empty() {
+            assert!(
+                decision.wake.is_none_or(|wake| wake > now),
+                "nothing to do and asked again at once: {:?} at {now}",
+                decision.wake
+            );
+            (operator.wake, operator.seen) = (decision.wake, version);
+            return Did::Nothing;
+        }
+        operator.stage = Stage::Acting(Box::new(observed), decision.actions.into(), decision.events);
+        Did::Read
+    }
+
+    /// The operator dies and comes back: what it remembered is gone.
+    pub fn crash(&mut self) {
+        for operator in self.operators.values_mut() {
+            *operator = Operator::default();
+        }
+    }
+
+    /// The whole picture at once.
+    pub fn observe(&self, name: &str) -> Option<Observed> {
+        self.read_rest(name, self.read_production(name))
+    }
+
+    /// The first read: Services and pods.
+    pub fn read_production(&self, name: &str) -> Production {
+        let blue = self.blue().map(match_labels);
+        let uid = self.hotfixes.get(name).map(|hotfix| hotfix.uid.clone());
+        let concerns = |labels: &Map| {
+            let blues = blue.as_ref().is_some_and(|blue| super::api::selects(blue, labels));
+            blues || labels.contains_key(names::SLOT) && uid.is_some()
+        };
+        Production {
+            services: self.services.values().cloned().collect(),
+            pods: self.pods.values().filter(|pod| concerns(&pod.labels)).cloned().collect(),
+            version: self.version,
+        }
+    }
+
+    /// The second read: the hotfix, then everything else.
+    pub fn read_rest(&self, name: &str, production: Production) -> Option<Observed> {
+        let hotfix = self.hotfixes.get(name)?.clone();
+        let blue = self.deployments.get(&hotfix.spec.target.name).cloned();
+        let green = self.deployments.get(&names::green(&hotfix.spec.target.name, &hotfix.uid)).cloned();
+        let controllers: Vec<&String> = [&blue, &green].into_iter().flatten().map(|found| &found.uid).collect();
+        let others = self.hotfixes.values().filter(|other| other.uid != hotfix.uid).map(|other| Other {
+            name: other.name.clone(),
+            uid: other.uid.clone(),
+            alive: other.status.attempt.as_ref().is_some_and(|attempt| attempt.finished_at.is_none()),
+        });
+        let claim = blue.as_ref().and_then(|blue| self.leases.get(&names::claim(&blue.uid)).cloned());
+        let previews = names::green(&hotfix.spec.target.name, &hotfix.uid);
+        Some(Observed {
+            services: production.services,
+            pods: production.pods,
+            namespace: self.namespace.clone(),
+            policy: self.policy.clone(),
+            checks: (*self.checks).clone(),
+            replica_sets: self
+                .sets
+                .values()
+                .filter(|set| controllers.contains(&&set.view.controller))
+                .map(|set| set.view.clone())
+                .collect(),
+            slices: self
+                .slices
+                .values()
+                .filter(|slice| slice.service != previews)
+                .chain(&self.foreign_slices)
+                .cloned()
+                .collect(),
+            budgets: self.budgets.values().cloned().collect(),
+            autoscalers: self.autoscalers.clone(),
+            pod_load_balancers: self.pod_load_balancers.clone(),
+            claim,
+            others: others.collect(),
+            runs: self.jobs.values().filter(|job| job.hotfix == hotfix.uid).map(|job| job.run.clone()).collect(),
+            report: self.reports.get(&names::report(&hotfix.name, &hotfix.uid)).cloned(),
+            evidence: self.operators.get(name).map(|operator| operator.evidence.clone()).unwrap_or_default(),
+            settings: self.settings.clone(),
+            blue,
+            green,
+            hotfix,
+        })
+    }
+}
