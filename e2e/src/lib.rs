@@ -16,4 +16,5 @@ pub mod http;
 pub mod images;
 pub mod load;
 pub mod packages;
+pub mod rights;
 pub mod tools;
