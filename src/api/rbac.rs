@@ -98,7 +98,7 @@ pub const RULES: &[Rule] = &[
         reach: Reach::Workloads,
         group: "",
         resources: &["services"],
-        verbs: &["get", "list", "watch", "create", "patch", "delete"],
+        verbs: &["list", "watch", "create", "patch", "delete"],
         why: "Moves traffic by the selector; creates and deletes the preview Service.",
     },
     Rule {
@@ -141,7 +141,7 @@ pub const RULES: &[Rule] = &[
         reach: Reach::Workloads,
         group: "coordination.k8s.io",
         resources: &["leases"],
-        verbs: &["get", "create", "patch", "delete"],
+        verbs: &["get", "create", "delete"],
         why: "The claim on a workload: two hotfixes do not work on one.",
     },
     Rule {
@@ -162,21 +162,21 @@ pub const RULES: &[Rule] = &[
         reach: Reach::Cluster,
         group: "securityhotfix.dev",
         resources: &["securitychecks", "hotfixpolicies"],
-        verbs: &["get", "list", "watch"],
+        verbs: &["list", "watch"],
         why: "What the administrator wants checked, and how.",
     },
     Rule {
         reach: Reach::Checks,
         group: "batch",
         resources: &["jobs"],
-        verbs: &["get", "list", "watch", "create", "delete"],
+        verbs: &["list", "watch", "create", "delete"],
         why: "Runs checks, and sweeps the Jobs of hotfixes that are gone.",
     },
     Rule {
         reach: Reach::Checks,
         group: "",
         resources: &["pods"],
-        verbs: &["get", "list"],
+        verbs: &["list"],
         why: "Finds the one pod that belongs to a check Job, by uid.",
     },
     Rule {
@@ -255,7 +255,7 @@ mod tests {
             "# What the administrator wants checked, and how.\n\
              - apiGroups: [\"securityhotfix.dev\"]\n  \
                resources: [\"securitychecks\", \"hotfixpolicies\"]\n  \
-               verbs: [\"get\", \"list\", \"watch\"]\n"
+               verbs: [\"list\", \"watch\"]\n"
         );
     }
 }
