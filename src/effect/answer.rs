@@ -68,9 +68,9 @@ pub(super) fn effect(action: &Action, answer: Result<Value, CallError>) -> Resul
 }
 
 /// True when the object as it would be is invalid: then the fields at fault are named. A failed test, or a path that is
-/// not there any more, names none.
+/// not there any more, names none; a merge patch with another object's uid names just that.
 fn names_fields(status: &Status) -> bool {
-    status.details.as_ref().is_some_and(|details| !details.causes.is_empty())
+    status.details.iter().flat_map(|details| &details.causes).any(|cause| cause.field != "metadata.uid")
 }
 
 fn namespace_is_terminating(status: &Status) -> bool {
@@ -125,6 +125,9 @@ mod tests {
     fn a_failed_test_is_a_conflict_and_an_invalid_object_is_a_refusal() {
         let test = json!({"code": 422, "reason": "Invalid", "message": "the server rejected our request"});
         assert_eq!(effect(&open(), refusal(test)).unwrap(), Effect::Conflict);
+        let another = json!({"code": 422, "reason": "Invalid", "message": "metadata.uid: field is immutable",
+            "details": {"causes": [{"reason": "FieldValueInvalid", "field": "metadata.uid"}]}});
+        assert_eq!(effect(&open(), refusal(another)).unwrap(), Effect::Conflict);
         let invalid = json!({"code": 422, "reason": "Invalid", "message": "spec.x: Invalid value",
             "details": {"causes": [{"reason": "FieldValueInvalid", "field": "spec.x"}]}});
         assert!(matches!(effect(&open(), refusal(invalid)), Err(EffectError::Refused { .. })));
