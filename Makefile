@@ -45,7 +45,7 @@ lint: ## Check format and lints, and the licences of dependencies where cargo-de
 	@if command -v cargo-deny >/dev/null; then cargo deny check; else echo 'cargo-deny is not installed: skipped'; fi
 
 down: ## Remove every trace of local clusters.
-	cargo run --quiet -p hotfix-e2e --bin local-cluster -- down
+	cargo run --quiet -p hotfix-e2e --bin local-cluster -- down --all
 
 image: ## Build the operator's image with a container engine: IMAGE=..., ENGINE=podman or docker.
 	$(ENGINE) build --file Containerfile --tag $(IMAGE) .

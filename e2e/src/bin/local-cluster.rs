@@ -28,7 +28,11 @@ enum Action {
         control_plane_only: bool,
     },
     /// Remove the cluster and every trace of it, whatever state it is in.
-    Down,
+    Down {
+        /// Every cluster of this machine.
+        #[arg(long)]
+        all: bool,
+    },
     /// Wait until the process that booted the cluster has died, and remove it. Started by every boot; not for people.
     #[command(hide = true)]
     Reap,
@@ -68,9 +72,11 @@ fn act(name: &ClusterName, action: Action) -> Result<ExitCode, ClusterError> {
         Action::Up { control_plane_only } => {
             up(name, if control_plane_only { Node::ControlPlaneOnly } else { Node::Full })?;
         }
-        Action::Down => {
-            Cluster::remove(name)?;
-            eprintln!("cluster {name} is gone");
+        Action::Down { all } => {
+            for name in if all { Cluster::list() } else { vec![name.clone()] } {
+                Cluster::remove(&name)?;
+                eprintln!("cluster {name} is gone");
+            }
         }
         Action::Reap => Cluster::reap(name)?,
         Action::Exec { command } => {

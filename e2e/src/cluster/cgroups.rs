@@ -17,13 +17,13 @@ pub(super) fn create(layout: &Layout) -> Result<(), ClusterError> {
         fs::create_dir_all(&folder).tried(|| format!("making the cgroup {}", folder.display()))?;
     }
     if let Some(root) = unified() {
-        // Version 2: what the parent does not hand down, the kubelet cannot limit.
-        let controllers = fs::read_to_string(root.join("cgroup.controllers"))
-            .tried(|| "reading the cgroup controllers".to_owned())?;
-        let handed: Vec<_> = controllers.split_whitespace().map(|name| format!("+{name}")).collect();
+        // Version 2: a folder can limit only what every folder above hands down to it.
+        let controllers = fs::read_to_string(root.join("cgroup.controllers")).unwrap_or_default();
         for folder in [root.clone(), root.join(layout.cgroup())] {
-            let file = folder.join("cgroup.subtree_control");
-            fs::write(&file, handed.join(" ")).tried(|| format!("writing {}", file.display()))?;
+            for controller in controllers.split_whitespace() {
+                // One that cannot be handed down may not be needed; the kubelet names the ones it misses.
+                let _ = fs::write(folder.join("cgroup.subtree_control"), format!("+{controller}"));
+            }
         }
     }
     Ok(())

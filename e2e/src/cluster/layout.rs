@@ -88,13 +88,13 @@ impl Subnet {
     }
 }
 
-/// The folder below which every cluster has its own: `$HOTFIX_CLUSTERS`, else `/var/lib/hotfix/clusters`.
-///
-/// Not `XDG_RUNTIME_DIR`: that is memory on most machines, and containerd puts every layer here.
-pub fn clusters_dir() -> PathBuf {
-    std::env::var_os("HOTFIX_CLUSTERS")
-        .filter(|path| !path.is_empty())
-        .map_or_else(|| "/var/lib/hotfix/clusters".into(), PathBuf::from)
+/// The folder below which every cluster has its own. The same for everybody on the machine: namespaces and cgroups are named by
+/// the cluster alone. Not `XDG_RUNTIME_DIR`: that is memory on most machines, and containerd puts every layer here.
+const CLUSTERS: &str = "/var/lib/hotfix/clusters";
+
+/// The folder below which every cluster has its own.
+pub fn clusters_dir() -> &'static Path {
+    Path::new(CLUSTERS)
 }
 
 /// Names and paths of one cluster.
