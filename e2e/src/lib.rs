@@ -14,6 +14,7 @@ pub mod cluster;
 pub mod digest;
 pub mod http;
 pub mod images;
+pub mod lab;
 pub mod load;
 pub mod packages;
 pub mod rights;

@@ -1,0 +1,254 @@
+//! The lab: a cluster with the operator installed as a user would install it, and everything the suites and the
+//! demonstration do there.
+//!
+//! ```no_run
+//! # fn main() -> Result<(), hotfix_e2e::lab::LabError> {
+//! use hotfix_e2e::lab::{Lab, Options, PolicyOptions};
+//!
+//! let lab = Lab::up(&Options::named("story"))?;
+//! lab.scene("shop", async |scene| {
+//!     let web = scene.workload("web", &lab.vulnerable().await?).await?;
+//!     scene.policy(&PolicyOptions::default()).await?;
+//!     let load = scene.load(&web, 8, 8, 150).await?;
+//!     scene.hotfix("fix", &web, &lab.patched("v2").await?).await?;
+//!     let fixed = scene.finished("fix").await?;
+//!     Ok::<_, hotfix_e2e::lab::LabError>((fixed.status, load.stop().await?))
+//! })??;
+//! lab.down()
+//! # }
+//! ```
+//!
+//! It decides how the operator is installed and what a suite can see of it, and judges nothing: what must be true at the end
+//! of a story is for the suite to say.
+
+mod conditions;
+mod dump;
+mod error;
+mod ground;
+mod images;
+mod leftovers;
+pub mod manifest;
+mod production;
+mod programs;
+mod scene;
+mod suite;
+mod wait;
+mod writes;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+pub use conditions::{condition, is_finished, outcome, phase, told};
+pub use error::{Asked, LabError};
+pub use ground::Ground;
+pub use production::Production;
+pub use programs::{Profile, Programs, repository};
+pub use scene::{Clients, PolicyOptions, Scene, Workload};
+pub use suite::{How, Scenario, play};
+pub use writes::Writes;
+
+use crate::cluster::{Cluster, Options as ClusterOptions};
+use crate::images::Published;
+use crate::images::catalogue::Web;
+use images::Images;
+
+/// Namespace the operator is installed into.
+pub const OPERATOR_NAMESPACE: &str = "hotfix-system";
+/// Namespace the check Jobs run in.
+pub const CHECKS_NAMESPACE: &str = "hotfix-system-checks";
+/// Name of the Helm release, and with it of the operator's Deployment and service account.
+pub const RELEASE: &str = "hotfix-operator";
+/// The operator's user, as the audit log has it.
+pub const OPERATOR_USER: &str = "system:serviceaccount:hotfix-system:hotfix-operator";
+
+/// The operator has no work at start, so it is ready in a second; the rest is for a busy machine that pulls its image.
+const INSTALL_TIMEOUT: &str = "180s";
+
+/// How long anything may take that has no time-out of its own, on a machine that does other things.
+pub const PATIENCE: Duration = Duration::from_secs(180);
+
+/// What lab to build.
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// The local cluster's name.
+    pub name: String,
+    /// How the programs are compiled.
+    pub profile: Profile,
+    /// The operator's log filter.
+    pub log: String,
+}
+
+impl Options {
+    /// A lab on a local cluster of this name, with programs built as tests are.
+    pub fn named(name: &str) -> Self {
+        Self { name: name.to_owned(), profile: Profile::Dev, log: "info,securityhotfix=debug".to_owned() }
+    }
+}
+
+/// A cluster with the operator at work.
+pub struct Lab {
+    images: Images,
+    ground: Arc<Ground>,
+    profile: Profile,
+}
+
+impl Lab {
+    /// Boots a local cluster and installs the operator on it. With `ATTACH=1` in the environment a cluster of that name that is
+    /// up is taken as it is, and left up: the way to try something again quickly.
+    pub fn up(options: &Options) -> Result<Self, LabError> {
+        let programs = Programs::build(options.profile)?;
+        let cluster = ClusterOptions::named(&options.name)?;
+        let attach = std::env::var("ATTACH").is_ok_and(|value| value == "1");
+        let found = attach.then(|| Cluster::attach(&cluster.name).ok()).flatten();
+        let cluster = match found {
+            Some(cluster) => cluster,
+            None => Cluster::boot(&cluster)?,
+        };
+        Self::on(Ground::Local(cluster), programs, options)
+    }
+
+    /// Installs the operator on a cluster, built from these programs.
+    pub fn on(ground: Ground, programs: Programs, options: &Options) -> Result<Self, LabError> {
+        let ground = Arc::new(ground);
+        let lab = Self { images: Images::new(&ground, programs)?, ground, profile: options.profile };
+        lab.ground.run(async || lab.install(&options.log).await)??;
+        Ok(lab)
+    }
+
+    async fn install(&self, log: &str) -> Result<(), LabError> {
+        let (operator, check, trivy) =
+            tokio::try_join!(self.images.operator(), self.images.check(), self.images.trivy())?;
+        let (repository, digest) = operator.as_str().split_once('@').unwrap_or((operator.as_str(), ""));
+        let registry = self.ground.registry();
+        let host = registry.split('/').next().unwrap_or(&registry);
+        let plain = self.ground.transport() == crate::images::Transport::Plain;
+        self.ground
+            .helm(&[
+                "upgrade",
+                "--install",
+                RELEASE,
+                "charts/hotfix-operator",
+                "--namespace",
+                OPERATOR_NAMESPACE,
+                "--create-namespace",
+                "--set",
+                &format!("image.repository={repository},image.digest={digest}"),
+                "--set-string",
+                &format!("log={}", log.replace(',', "\\,")),
+                "--set-json",
+                &format!(r#"registries=[{{"host":"{host}","plainHttp":{plain}}}]"#),
+                "--wait",
+                "--timeout",
+                INSTALL_TIMEOUT,
+            ])
+            .await?;
+        self.apply_checks(check.as_str(), trivy.as_str()).await
+    }
+
+    async fn apply_checks(&self, check: &str, trivy: &str) -> Result<(), LabError> {
+        let command = serde_json::to_string(&crate::images::catalogue::TRIVY_COMMAND).unwrap_or_default();
+        let checks =
+            manifest::fill(manifest::CHECKS, &[("trivy", trivy), ("check", check), ("trivy_command", &command)]);
+        self.apply(&checks).await
+    }
+
+    /// Applies manifests, as `kubectl apply -f` does.
+    pub async fn apply(&self, manifests: &str) -> Result<(), LabError> {
+        self.ground.kubectl(&["apply", "-f", "-"], Some(manifests)).await.map(drop)
+    }
+
+    /// Where the lab stands.
+    pub fn ground(&self) -> &Ground {
+        &self.ground
+    }
+
+    /// The local cluster, where it is one.
+    pub fn cluster(&self) -> Option<&Cluster> {
+        match &*self.ground {
+            Ground::Local(cluster) => Some(cluster),
+            Ground::Current { .. } => None,
+        }
+    }
+
+    /// How the programs were compiled.
+    pub fn profile(&self) -> Profile {
+        self.profile
+    }
+
+    /// Version v1 of the application, in which scanners find CVE-2024-22195.
+    pub async fn vulnerable(&self) -> Result<Published, LabError> {
+        self.images.web("v1", &Web::vulnerable("v1")).await
+    }
+
+    /// A version of the application in which they do not.
+    pub async fn patched(&self, version: &str) -> Result<Published, LabError> {
+        self.images.web(version, &Web::patched(version)).await
+    }
+
+    /// Any version of the application; `version` names the image too, so one version is one image.
+    pub async fn web(&self, version: &str, web: &Web) -> Result<Published, LabError> {
+        self.images.web(version, web).await
+    }
+
+    /// A scanner that finds nothing anywhere.
+    pub async fn blind_trivy(&self) -> Result<Published, LabError> {
+        self.images.blind_trivy().await
+    }
+
+    /// The programs of check Jobs, as an image.
+    pub async fn check_image(&self) -> Result<Published, LabError> {
+        self.images.check().await
+    }
+
+    /// The load generator, as an image.
+    pub async fn load_image(&self) -> Result<Published, LabError> {
+        self.images.load().await
+    }
+
+    pub(crate) fn images(&self) -> &Images {
+        &self.images
+    }
+
+    /// Makes a namespace and works in it, where the cluster can be reached. When the work panics or the caller's thread does, the
+    /// namespace stays for whoever looks.
+    pub fn scene<T: Send>(
+        &self,
+        namespace: &str,
+        work: impl AsyncFnOnce(&Scene<'_>) -> T + Send,
+    ) -> Result<T, LabError> {
+        self.ground.run(async || {
+            let scene = Scene::set(self, namespace).await?;
+            Ok(work(&scene).await)
+        })?
+    }
+
+    /// Takes a local cluster down. On somebody's own cluster, takes away what [`Lab::on`] installed.
+    pub fn down(self) -> Result<(), LabError> {
+        let Self { images, ground, .. } = self;
+        drop(images);
+        match Arc::into_inner(ground) {
+            Some(Ground::Local(cluster)) => {
+                // Dropping it removes it if it is ours, and leaves it if it was attached to.
+                drop(cluster);
+                Ok(())
+            }
+            Some(current @ Ground::Current { .. }) => uninstall(&current),
+            None => Err(LabError::Unfit("somebody still uses the lab".to_owned())),
+        }
+    }
+}
+
+fn uninstall(ground: &Ground) -> Result<(), LabError> {
+    const CRDS: [&str; 4] = [
+        "crd/securityhotfixes.securityhotfix.dev",
+        "crd/securitychecks.securityhotfix.dev",
+        "crd/hotfixpolicies.securityhotfix.dev",
+        "crd/hotfixreports.securityhotfix.dev",
+    ];
+    ground.run(async || {
+        ground.helm(&["uninstall", RELEASE, "--namespace", OPERATOR_NAMESPACE, "--wait"]).await?;
+        let delete = [&["delete", "--ignore-not-found"], &CRDS[..]].concat();
+        ground.kubectl(&delete, None).await?;
+        ground.kubectl(&["delete", "namespace", "--ignore-not-found", OPERATOR_NAMESPACE], None).await.map(drop)
+    })?
+}
