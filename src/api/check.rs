@@ -49,7 +49,7 @@ pub struct SecurityCheckSpec {
 #[derive(KubeSchema, Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct ScanCheck {
-    /// Format of the report on standard output.
+    /// Format of the report on standard output. The report must show what was recognised, since a scanner that recognised nothing finds nothing: Trivy lists all packages by itself, osv-scanner needs `--all-packages`. With `--show-suppressed` Trivy shows findings that were hidden, which count all the same.
     pub format: ScanFormat,
     /// How long one scan may take. Default: 10m.
     #[serde(default = "ten_minutes")]
@@ -65,7 +65,7 @@ pub struct ScanCheck {
 pub enum ScanFormat {
     /// `trivy image --format json`.
     TrivyJson,
-    /// `osv-scanner scan --format json`.
+    /// `osv-scanner scan image --format json --all-packages`.
     OsvScannerJson,
 }
 

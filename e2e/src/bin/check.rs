@@ -83,7 +83,10 @@ async fn main() -> Result<ExitCode, Box<dyn Error>> {
             let archive = folder.join("image.tar");
             registry::fetch(&image, &archive).await?;
             let mut scanner = Command::new("osv-scanner");
-            scanner.args(["scan", "image", "--offline", "--format", "json", "--archive"]).arg(&archive);
+            // Without all packages a clean report cannot be told from one of an image in which nothing was recognised.
+            scanner
+                .args(["scan", "image", "--offline", "--all-packages", "--format", "json", "--archive"])
+                .arg(&archive);
             let status = scanner.status()?;
             // A scanner that was killed has no status of its own.
             Ok(status.code().and_then(|code| u8::try_from(code).ok()).map_or(ExitCode::FAILURE, ExitCode::from))
