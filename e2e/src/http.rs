@@ -11,7 +11,8 @@ use hyper::{
     Request, Response, StatusCode,
     body::{Bytes, Incoming},
     client::conn::http1::{self, SendRequest},
-    header::{CONNECTION, HOST},
+    header::{ACCEPT, CONNECTION, HOST},
+    http::request::Builder,
 };
 use hyper_util::rt::TokioIo;
 use serde::{Deserialize, Serialize};
@@ -136,15 +137,20 @@ impl Connection {
 
     /// Gets one path and reads the whole answer, whatever its status. `host` is the Host header.
     pub async fn get(&mut self, host: &str, path: &str, keep: Keep) -> Result<Reply, GetError> {
-        self.get_up_to(MAX_BODY, host, path, keep).await
-    }
-
-    /// The same with a body of at most so many bytes.
-    pub async fn get_up_to(&mut self, limit: usize, host: &str, path: &str, keep: Keep) -> Result<Reply, GetError> {
         let mut request = Request::get(path).header(HOST, host);
         if keep == Keep::Close {
             request = request.header(CONNECTION, "close");
         }
+        self.send(request, keep, MAX_BODY).await
+    }
+
+    /// The last request of the connection: one path in one of these media types, of at most so many bytes.
+    pub async fn fetch(&mut self, host: &str, path: &str, accept: &str, limit: usize) -> Result<Reply, GetError> {
+        let request = Request::get(path).header(HOST, host).header(CONNECTION, "close").header(ACCEPT, accept);
+        self.send(request, Keep::Close, limit).await
+    }
+
+    async fn send(&mut self, request: Builder, keep: Keep, limit: usize) -> Result<Reply, GetError> {
         let request = request.body(Empty::new()).map_err(|error| {
             Failure::new(FailureKind::Garbled, format_args!("no request can be made of it: {error}"))
         })?;

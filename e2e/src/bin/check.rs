@@ -62,8 +62,18 @@ enum What {
 }
 
 #[tokio::main(flavor = "current_thread")]
-async fn main() -> Result<ExitCode, Box<dyn Error>> {
-    match Arguments::parse().what {
+async fn main() -> ExitCode {
+    match run(Arguments::parse()).await {
+        Ok(code) => code,
+        Err(error) => {
+            eprintln!("check: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn run(arguments: Arguments) -> Result<ExitCode, Box<dyn Error>> {
+    match arguments.what {
         What::Smoke { address, path, expect, requests, after, junit } => {
             time::sleep(Duration::from_secs(after)).await;
             let smoke = Smoke { address, path, expect, requests, timeout: Duration::from_secs(5) };

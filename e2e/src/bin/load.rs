@@ -4,6 +4,7 @@ use std::{
     error::Error,
     io::{self, Write},
     net::SocketAddr,
+    process::ExitCode,
     thread,
     time::Duration,
 };
@@ -55,8 +56,17 @@ enum Failed {
 }
 
 #[tokio::main(flavor = "current_thread")]
-async fn main() -> Result<(), Box<dyn Error>> {
-    let arguments = Arguments::parse();
+async fn main() -> ExitCode {
+    match run(Arguments::parse()).await {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("load: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn run(arguments: Arguments) -> Result<(), Box<dyn Error>> {
     let plan = Plan {
         address: arguments.address,
         host: arguments.host,

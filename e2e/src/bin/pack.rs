@@ -1,6 +1,10 @@
 //! Packs one of the project's images without a container engine, and pushes it if told where to.
 
-use std::{error::Error, path::PathBuf, process::Command};
+use std::{
+    error::Error,
+    path::PathBuf,
+    process::{Command, ExitCode},
+};
 
 use clap::{Parser, Subcommand};
 use hotfix_e2e::{
@@ -67,14 +71,24 @@ enum What {
         program: PathBuf,
         /// The static binary that fetches images for it.
         check: PathBuf,
-        /// The zip archive of OSV records for PyPI.
-        advisories: PathBuf,
+        /// The folder with an archive of OSV records for each ecosystem.
+        database: PathBuf,
     },
 }
 
 #[tokio::main(flavor = "current_thread")]
-async fn main() -> Result<(), Box<dyn Error>> {
-    let Arguments { into, push: to, plain, what } = Arguments::parse();
+async fn main() -> ExitCode {
+    match run(Arguments::parse()).await {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("pack: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn run(arguments: Arguments) -> Result<(), Box<dyn Error>> {
+    let Arguments { into, push: to, plain, what } = arguments;
     let packed = match what {
         What::Operator { program } => catalogue::operator(&program, &into),
         What::Web { program, version, patched, fault } => {
@@ -84,7 +98,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
         What::Check { program } => catalogue::check(&program, &into),
         What::Load { program } => catalogue::load(&program, &into),
         What::Trivy { program, database } => catalogue::trivy(&program, &database, &into),
-        What::OsvScanner { program, check, advisories } => catalogue::osv_scanner(&program, &check, &advisories, &into),
+        What::OsvScanner { program, check, database } => catalogue::osv_scanner(&program, &check, &database, &into),
     }?;
     let Some(to) = to else {
         println!("{}", packed.digest);

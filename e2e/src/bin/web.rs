@@ -35,8 +35,17 @@ struct Arguments {
 }
 
 #[tokio::main(worker_threads = 2)]
-async fn main() -> Result<ExitCode, Box<dyn Error>> {
-    let arguments = Arguments::parse();
+async fn main() -> ExitCode {
+    match run(Arguments::parse()).await {
+        Ok(code) => code,
+        Err(error) => {
+            eprintln!("web: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn run(arguments: Arguments) -> Result<ExitCode, Box<dyn Error>> {
     let host = fs::read_to_string("/proc/sys/kernel/hostname")?;
     let mut settings = Settings::healthy(&arguments.version, host.trim());
     settings.faults = Scheduled::list(&arguments.fault)?;

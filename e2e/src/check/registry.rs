@@ -9,13 +9,14 @@ use serde::Deserialize;
 use serde_json::json;
 
 use super::smoke::resolve;
-use crate::{
-    digest::sha256,
-    http::{Connection, Keep},
-};
+use crate::{digest::sha256, http::Connection};
 
 /// The largest blob that is fetched; the images under test have a few megabytes.
 const MAX_BLOB: usize = 256 << 20;
+
+/// A registry shows a manifest only to those who say that they know its kind.
+const ACCEPT: &str = "application/vnd.oci.image.manifest.v1+json, \
+                      application/vnd.docker.distribution.manifest.v2+json, */*";
 
 /// Why there is no archive.
 #[derive(Debug, thiserror::Error)]
@@ -76,7 +77,7 @@ async fn blob(registry: &str, path: &str, digest: &str) -> Result<Vec<u8>, Fetch
     let failed = |seen: String| FetchError::Registry { path: path.to_owned(), seen };
     let address = resolve(registry).await.map_err(failed)?;
     let mut connection = Connection::open(address).await.map_err(|failure| failed(failure.to_string()))?;
-    let reply = connection.get_up_to(MAX_BLOB, registry, path, Keep::Close).await;
+    let reply = connection.fetch(registry, path, ACCEPT, MAX_BLOB).await;
     let reply = reply.map_err(|error| failed(error.to_string()))?;
     if !reply.status.is_success() {
         return Err(failed(format!("status {}", reply.status.as_u16())));

@@ -41,7 +41,7 @@ pub const PYYAML: Advisory = Advisory {
 pub struct Databases {
     /// For Trivy: the folder with `trivy.db` and `metadata.json`.
     pub trivy: PathBuf,
-    /// For osv-scanner: the archive with the records of PyPI.
+    /// For osv-scanner: the folder with an archive of records for each ecosystem.
     pub osv: PathBuf,
 }
 
@@ -75,7 +75,7 @@ pub fn databases(advisories: &[Advisory], into: &Path) -> Result<Databases, Advi
     if !made.status.success() {
         return Err(AdvisoryError::Refused(String::from_utf8_lossy(&made.stderr).trim().to_owned()));
     }
-    Ok(Databases { trivy: into.join("trivy"), osv: into.join("osv/osv-scalibr/PyPI/all.zip") })
+    Ok(Databases { trivy: into.join("trivy"), osv: into.join("osv/osv-scalibr") })
 }
 
 #[cfg(test)]

@@ -147,10 +147,14 @@ pub fn trivy(program: &Path, database: &Path, into: &Path) -> Result<Packed, Pac
 }
 
 /// osv-scanner with the same advisories, and the program that fetches an image for it, since it reads archives;
-/// `advisories` is the zip archive of OSV records for PyPI.
-pub fn osv_scanner(scanner: &Path, check: &Path, advisories: &Path, into: &Path) -> Result<Packed, PackError> {
+/// `database` has a folder with an
+/// archive of OSV records for each ecosystem.
+pub fn osv_scanner(scanner: &Path, check: &Path, database: &Path, into: &Path) -> Result<Packed, PackError> {
     let tools = Layer::new().program("/usr/local/bin/osv-scanner", scanner).program("/usr/local/bin/check", check);
-    let data = Layer::new().copy("/osv/osv-scalibr/PyPI/all.zip", advisories);
+    let archives = ["PyPI/all.zip", "Debian/all.zip"];
+    let data = archives
+        .into_iter()
+        .fold(Layer::new(), |layer, name| layer.copy(Path::new("/osv/osv-scalibr").join(name), database.join(name)));
     let mut config = run(["/usr/local/bin/check"]);
     config.env.insert("OSV_SCALIBR_LOCAL_DB_CACHE_DIRECTORY".to_owned(), "/osv".to_owned());
     pack(&config, &[tools, data], into)

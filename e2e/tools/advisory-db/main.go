@@ -3,9 +3,9 @@
 //	advisory-db OUT RECORD.json...
 //
 // It makes OUT/trivy/trivy.db and OUT/trivy/metadata.json, the layout of Trivy's schema 2 with what a scan of Python
-// packages reads of it, and OUT/osv/osv-scalibr/PyPI/all.zip, the records themselves as osv-scanner reads them.
-// Records of other ecosystems are refused, since they would be left out without a word otherwise. The same records
-// always give the same files.
+// packages reads of it, and OUT/osv/osv-scalibr/PyPI/all.zip, the records themselves as osv-scanner reads them, beside
+// an empty archive for Debian, whose packages it meets too. Records of other ecosystems than PyPI are refused, since
+// they would be left out without a word otherwise. The same records always give the same files.
 package main
 
 import (
@@ -67,7 +67,11 @@ func run(args []string) error {
 		return errors.New("usage: advisory-db OUT RECORD.json...")
 	}
 	out, files := args[0], args[1:]
-	if err := writeOSV(filepath.Join(out, "osv/osv-scalibr/PyPI"), files); err != nil {
+	osv := filepath.Join(out, "osv/osv-scalibr")
+	if err := writeOSV(filepath.Join(osv, "PyPI"), files); err != nil {
+		return err
+	}
+	if err := writeOSV(filepath.Join(osv, "Debian"), nil); err != nil {
 		return err
 	}
 	return writeTrivy(filepath.Join(out, "trivy"), files)
