@@ -67,7 +67,7 @@ fn code(room: &str) -> Vec<(String, String)> {
             }
         }
     }
-    assert!(!lines.is_empty() || room == "observe" || room == "controller", "{room} has no code");
+    assert!(!lines.is_empty(), "{room} has no code");
     lines
 }
 
