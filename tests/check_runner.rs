@@ -47,8 +47,10 @@ fn a_command_line_is_passed_on_as_it_is() {
 
 #[test]
 fn a_request_to_end_reaches_the_check_and_its_last_words_are_kept() {
-    let mut runner =
-        start(OPERATOR, "trap 'printf ended; exit 7' TERM; echo ready >&2; while :; do sleep 30 & wait $!; done");
+    let mut runner = start(
+        OPERATOR,
+        "trap 'printf ended; exit 7' TERM; echo ready >&2; while :; do sleep 3 >/dev/null 2>&1 & wait $!; done",
+    );
     let mut out = BufReader::new(runner.stdout.take().unwrap());
     let mut log = String::new();
     out.read_line(&mut log).unwrap();
