@@ -1,18 +1,22 @@
 //! What check Jobs printed: fetched once, from the one pod that is the Job's own, and read by the declared format.
 
-use std::collections::{HashMap, VecDeque};
-use std::sync::Mutex;
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use futures::AsyncReadExt;
 use kube::Client;
 use serde_json::Value;
+use tokio::sync::Notify;
 use tracing::{debug, info};
 
+use super::cache::{Cache, Key};
 use super::error::ObserveError;
 use super::json::{array, controller, text};
 use super::read::Job;
 use super::reads::{PODS, Reads, Which};
+use super::{HotfixId, Wake};
 use crate::api::{ReportFormat, ScanFormat, SecurityCheckSpec};
 use crate::check::frame::{self, Exit, Frame};
 use crate::cluster::{Call, CallError, stream};
@@ -22,20 +26,21 @@ use crate::plan::observed::{Content, Output};
 /// Container of a check's pod that prints the frame.
 const CONTAINER: &str = "check";
 
-/// Reports kept in memory, by the bytes of the reports they were read from: eight of the largest, or thousands of usual
-/// ones. One that falls out is only read again.
-const CACHE_BYTES: usize = 64 * 1024 * 1024;
-
-/// How long the whole log may take to arrive. A large one at 1 MB/s; a check is not waited for longer than this, since
-/// the reconcile that reads it could have a rollback to make.
+/// How long the whole log may take to arrive: the largest at 1 MB/s.
 const LOG_TIMEOUT: Duration = Duration::from_secs(12);
 
 /// How long a log that cannot be fetched is asked for again before its check counts as having proven nothing.
 const PATIENCE: Duration = Duration::from_secs(30);
 
-/// The most Jobs of which it is remembered since when their log could not be fetched; beyond it the oldest are given
-/// their patience anew.
-const LATE_MAX: usize = 1024;
+/// When a log that could not be fetched is asked for again.
+const AGAIN: Duration = Duration::from_secs(2);
+
+/// How long a look waits for a log: many times what one takes, and little beside a rollback.
+const MOMENT: Duration = Duration::from_millis(250);
+
+/// The most Jobs of which it is remembered since when their log could not be fetched; beyond it all are given their
+/// patience anew.
+const FAILED_MAX: usize = 1024;
 
 /// What a check declares about its report.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -57,53 +62,133 @@ impl Declared {
 }
 
 /// What is known of an ended Job's output.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub(super) enum Fetched {
     Output(Output),
     /// It could not be fetched yet; it will be asked for again.
+    #[default]
     NotYet,
 }
 
-/// The outputs read so far.
-#[derive(Debug, Default)]
-pub(super) struct Outputs {
-    cache: Mutex<Cache>,
-    late: Mutex<HashMap<String, Instant>>,
+/// The outputs read so far. A log is fetched in the background, so that no node that hangs keeps a look, and the
+/// rollback it may lead to, waiting.
+#[derive(Clone, Default)]
+pub(super) struct Outputs(Arc<Mutex<State>>);
+
+#[derive(Default)]
+struct State {
+    cache: Cache,
+    fetching: HashMap<Key, Fetching>,
+    failed: HashMap<Key, Failure>,
+}
+
+/// An output that is being fetched.
+#[derive(Clone)]
+struct Fetching {
+    arrived: Arc<Notify>,
+    /// Set when a look went on without it, so that the hotfix has to be woken.
+    missed: Arc<AtomicBool>,
+}
+
+/// An output that could not be fetched.
+struct Failure {
+    since: Instant,
+    last: ObserveError,
+}
+
+/// Where the logs are, and who waits for them.
+#[derive(Clone)]
+pub(super) struct Source {
+    pub(super) client: Client,
+    pub(super) namespace: String,
+    pub(super) id: HotfixId,
+    pub(super) wake: Wake,
 }
 
 impl Outputs {
-    /// The output of an ended Job in namespace `reads.namespace`.
-    pub(super) async fn of(&self, reads: Reads<'_>, job: &Job, declared: Declared) -> Result<Fetched, ObserveError> {
+    /// The output of an ended Job.
+    pub(super) async fn of(&self, source: &Source, job: &Job, declared: Declared) -> Result<Fetched, ObserveError> {
         let key = (job.uid.clone(), declared);
-        if let Some(output) = lock(&self.cache).get(&key) {
+        let fetching = {
+            let mut state = lock(&self.0);
+            if let Some(output) = state.cache.get(&key) {
+                return Ok(Fetched::Output(output));
+            }
+            match state.fetching.get(&key) {
+                Some(fetching) => fetching.clone(),
+                None => self.fetch(&mut state, source, job, key.clone()),
+            }
+        };
+        let arrived = fetching.arrived.notified();
+        tokio::pin!(arrived);
+        arrived.as_mut().enable();
+        // It may have arrived before the line above.
+        if lock(&self.0).fetching.contains_key(&key) && tokio::time::timeout(MOMENT, arrived).await.is_err() {
+            fetching.missed.store(true, Ordering::SeqCst);
+        }
+        self.arrived(&key, job)
+    }
+
+    /// What has come of a fetch up to now.
+    fn arrived(&self, key: &Key, job: &Job) -> Result<Fetched, ObserveError> {
+        let mut state = lock(&self.0);
+        if let Some(output) = state.cache.get(key) {
             return Ok(Fetched::Output(output));
         }
-        match fetch(reads, job, declared).await {
-            Ok((output, size)) => {
-                lock(&self.late).remove(&job.uid);
-                lock(&self.cache).put(key, output.clone(), size);
-                Ok(Fetched::Output(output))
+        match state.failed.remove(key) {
+            None => Ok(Fetched::NotYet),
+            // It is said and waited for; what was told once is asked anew.
+            Some(failure) if failure.last.needs_a_person() => Err(failure.last),
+            Some(failure) if failure.since.elapsed() < PATIENCE => {
+                state.failed.insert(key.clone(), failure);
+                Ok(Fetched::NotYet)
             }
-            Err(error) if error.needs_a_person() => Err(error),
-            Err(error) => Ok(self.not_yet(job, &error)),
+            Some(failure) => Ok(Fetched::Output(Output::Unusable(format!(
+                "The log of the check's Job {} could not be fetched for {} s: {}.",
+                job.name,
+                PATIENCE.as_secs(),
+                failure.last
+            )))),
         }
     }
 
-    fn not_yet(&self, job: &Job, error: &ObserveError) -> Fetched {
-        let mut late = lock(&self.late);
-        if late.len() >= LATE_MAX {
-            late.clear();
+    fn fetch(&self, state: &mut State, source: &Source, job: &Job, key: Key) -> Fetching {
+        let fetching = Fetching { arrived: Arc::default(), missed: Arc::default() };
+        state.fetching.insert(key.clone(), fetching.clone());
+        let (outputs, source, job, mine) = (self.clone(), source.clone(), job.clone(), fetching.clone());
+        tokio::spawn(async move {
+            let reads = Reads { client: &source.client, namespace: &source.namespace };
+            let fetched = fetch(reads, &job, key.1).await;
+            let again = fetched.is_err();
+            outputs.store(&key, fetched);
+            mine.arrived.notify_waiters();
+            if mine.missed.load(Ordering::SeqCst) || again {
+                if again {
+                    tokio::time::sleep(AGAIN).await;
+                }
+                (source.wake)(&source.id);
+            }
+        });
+        fetching
+    }
+
+    fn store(&self, key: &Key, fetched: Result<(Output, usize), ObserveError>) {
+        let mut state = lock(&self.0);
+        state.fetching.remove(key);
+        match fetched {
+            Ok((output, size)) => {
+                state.failed.remove(key);
+                state.cache.put(key.clone(), output, size);
+            }
+            Err(error) => {
+                debug!(job = key.0, %error, "the log of a check cannot be fetched");
+                if state.failed.len() >= FAILED_MAX {
+                    state.failed.clear();
+                }
+                let since = state.failed.get(key).map_or_else(Instant::now, |failure| failure.since);
+                state.failed.insert(key.clone(), Failure { since, last: error });
+            }
         }
-        let since = *late.entry(job.uid.clone()).or_insert_with(Instant::now);
-        debug!(job = job.name, %error, "the log of a check cannot be fetched");
-        if since.elapsed() < PATIENCE {
-            return Fetched::NotYet;
-        }
-        Fetched::Output(Output::Unusable(format!(
-            "The log of the check's Job {} could not be fetched for {} s: {error}.",
-            job.name,
-            PATIENCE.as_secs()
-        )))
     }
 }
 
@@ -205,34 +290,6 @@ fn content(report: &[u8], declared: Declared) -> Content {
     }
 }
 
-/// Outputs by Job and format, the longest unused first.
-#[derive(Debug, Default)]
-struct Cache {
-    entries: VecDeque<((String, Declared), Output, usize)>,
-    bytes: usize,
-}
-
-impl Cache {
-    fn get(&mut self, key: &(String, Declared)) -> Option<Output> {
-        let at = self.entries.iter().position(|(found, _, _)| found == key)?;
-        let entry = self.entries.remove(at)?;
-        let output = entry.1.clone();
-        self.entries.push_back(entry);
-        Some(output)
-    }
-
-    fn put(&mut self, key: (String, Declared), output: Output, size: usize) {
-        // What is kept beside the report's content, so that a thousand empty ones count for something too.
-        let size = size + 1024;
-        self.bytes += size;
-        self.entries.push_back((key, output, size));
-        while self.bytes > CACHE_BYTES && self.entries.len() > 1 {
-            let Some((_, _, size)) = self.entries.pop_front() else { break };
-            self.bytes -= size;
-        }
-    }
-}
-
 fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
     // Nothing panics while it is held; should it ever, what it guards is only a cache.
     mutex.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
@@ -285,19 +342,5 @@ mod tests {
         assert!(only_pod(&[labelled.clone(), pod("j")], "j").is_ok());
         assert!(only_pod(&[labelled, pod("x")], "j").unwrap_err().contains("no pod any more"));
         assert!(only_pod(&[pod("j"), pod("j")], "j").unwrap_err().contains("2 pods"));
-    }
-
-    #[test]
-    fn the_longest_unused_output_is_forgotten_first() {
-        let mut cache = Cache::default();
-        let key = |job: &str| (job.to_owned(), Declared::Unknown);
-        let output = || Output::Unusable(String::new());
-        cache.put(key("a"), output(), CACHE_BYTES / 2);
-        cache.put(key("b"), output(), CACHE_BYTES / 4);
-        assert!(cache.get(&key("a")).is_some());
-        cache.put(key("c"), output(), CACHE_BYTES / 3);
-        assert!(cache.get(&key("b")).is_none());
-        assert!(cache.get(&key("a")).is_some() && cache.get(&key("c")).is_some());
-        assert!(cache.bytes <= CACHE_BYTES);
     }
 }

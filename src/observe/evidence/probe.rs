@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, HashMap};
 use std::net::IpAddr;
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use futures::future::join_all;
 use reqwest::Url;
@@ -30,18 +30,22 @@ const SETS_MAX: usize = 32;
 /// a check that asks a Service instead.
 const PODS_MAX: usize = 1_000;
 
+/// How long pods are still asked once nobody wants it. A decision that acts wants nothing for a moment; without this its
+/// counts would begin anew each time.
+const GRACE: Duration = Duration::from_secs(5);
+
 /// The shortest pause between two rounds, whatever the check says: the API's own lower bound.
 const PAUSE_MIN: Duration = Duration::from_millis(200);
 
 /// Asks pods.
 pub(super) struct Probes {
     wake: Wake,
-    asker: Option<Asker>,
+    prober: Option<Prober>,
     sets: Mutex<HashMap<String, BTreeMap<Key, Set>>>,
 }
 
 #[derive(Clone)]
-struct Asker {
+struct Prober {
     client: reqwest::Client,
     turns: Arc<Semaphore>,
     locate: Locate,
@@ -61,8 +65,22 @@ struct Key {
 /// The pods that are asked for one check.
 struct Set {
     http: HttpCheck,
-    pods: Arc<Mutex<BTreeMap<String, Asked>>>,
+    asked: Arc<Mutex<AskedOf>>,
     _task: Task,
+}
+
+/// What is asked for one check, and since when nobody wants it any more.
+#[derive(Debug, Default)]
+struct AskedOf {
+    pods: BTreeMap<String, Asked>,
+    unwanted_since: Option<Instant>,
+}
+
+impl AskedOf {
+    /// True once nobody has wanted it for so long that it is over.
+    fn is_over(&self, now: Instant) -> bool {
+        self.unwanted_since.is_some_and(|since| now.duration_since(since) >= GRACE)
+    }
 }
 
 /// One pod and what it has answered.
@@ -88,29 +106,45 @@ impl Probes {
             .tls_certs_only([])
             .user_agent("securityhotfix")
             .build();
-        let asker = client.inspect_err(|error| warn!(%error, "HTTP checks cannot be run")).ok().map(|client| Asker {
+        let prober = client.inspect_err(|error| warn!(%error, "HTTP checks cannot be run")).ok().map(|client| Prober {
             client,
             turns: Arc::new(Semaphore::new(ON_THEIR_WAY_MAX)),
             locate,
         });
-        Self { wake, asker, sets: Mutex::default() }
+        Self { wake, prober, sets: Mutex::default() }
     }
 
     /// Asks exactly the pods that are wanted. Counts go on where the question and the pod's address are the same.
     pub(super) fn ask(&self, id: &HotfixId, wants: &[Want]) {
-        let Some(asker) = &self.asker else { return };
+        let Some(prober) = &self.prober else { return };
         let mut all = lock(&self.sets);
         let mut old = all.remove(&id.uid).unwrap_or_default();
         let mut new = BTreeMap::new();
+        let now = Instant::now();
         for want in wants.iter().take(SETS_MAX) {
             let Want::Probe { attempt, gate, check, http, pods } = want else { continue };
             let key = Key { attempt: *attempt, gate: *gate, check: check.clone() };
-            let set = match old.remove(&key).filter(|set| set.http == *http) {
+            // One that is over has no task any more.
+            let same = |set: &Set| set.http == *http && !lock(&set.asked).is_over(now);
+            let set = match old.remove(&key).filter(same) {
                 Some(set) => set,
-                None => self.begin(id, asker.clone(), http.clone()),
+                None => self.begin(id, prober.clone(), http.clone()),
             };
-            retain(&mut lock(&set.pods), pods);
+            let mut asked = lock(&set.asked);
+            retain(&mut asked.pods, pods);
+            asked.unwanted_since = None;
+            drop(asked);
             new.insert(key, set);
+        }
+        for (key, set) in old {
+            let over = {
+                let mut asked = lock(&set.asked);
+                asked.unwanted_since.get_or_insert(now);
+                asked.is_over(now)
+            };
+            if !over && new.len() < SETS_MAX {
+                new.insert(key, set);
+            }
         }
         if !new.is_empty() {
             all.insert(id.uid.clone(), new);
@@ -122,7 +156,11 @@ impl Probes {
         let all = lock(&self.sets);
         let mut probes = Vec::new();
         for (key, set) in all.get(uid).into_iter().flatten() {
-            for (pod, asked) in lock(&set.pods).iter() {
+            let asked_of = lock(&set.asked);
+            if asked_of.is_over(Instant::now()) {
+                continue;
+            }
+            for (pod, asked) in &asked_of.pods {
                 if asked.streak == Streak::default() {
                     continue;
                 }
@@ -144,12 +182,17 @@ impl Probes {
         lock(&self.sets).remove(uid);
     }
 
-    fn begin(&self, id: &HotfixId, asker: Asker, http: HttpCheck) -> Set {
-        let pods: Arc<Mutex<BTreeMap<String, Asked>>> = Arc::default();
-        let round =
-            Round { asker, http: http.clone(), pods: Arc::clone(&pods), wake: Arc::clone(&self.wake), id: id.clone() };
+    fn begin(&self, id: &HotfixId, prober: Prober, http: HttpCheck) -> Set {
+        let asked: Arc<Mutex<AskedOf>> = Arc::default();
+        let round = Round {
+            prober,
+            http: http.clone(),
+            asked: Arc::clone(&asked),
+            wake: Arc::clone(&self.wake),
+            id: id.clone(),
+        };
         let task = tokio::spawn(round.again_and_again());
-        Set { http, pods, _task: Task(task.abort_handle()) }
+        Set { http, asked, _task: Task(task.abort_handle()) }
     }
 }
 
@@ -165,9 +208,9 @@ fn retain(asked: &mut BTreeMap<String, Asked>, pods: &[(String, String)]) {
 
 /// The asking of one set.
 struct Round {
-    asker: Asker,
+    prober: Prober,
     http: HttpCheck,
-    pods: Arc<Mutex<BTreeMap<String, Asked>>>,
+    asked: Arc<Mutex<AskedOf>>,
     wake: Wake,
     id: HotfixId,
 }
@@ -178,23 +221,28 @@ impl Round {
         beat.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         loop {
             beat.tick().await;
-            let pods: Vec<(String, String)> =
-                lock(&self.pods).iter().map(|(uid, asked)| (uid.clone(), asked.address.clone())).collect();
+            let pods: Vec<(String, String)> = {
+                let asked = lock(&self.asked);
+                if asked.is_over(Instant::now()) {
+                    return;
+                }
+                asked.pods.iter().map(|(uid, asked)| (uid.clone(), asked.address.clone())).collect()
+            };
             join_all(pods.iter().map(|(uid, address)| self.once(uid, address))).await;
         }
     }
 
     /// Asks one pod once, and wakes the hotfix if the answer can matter.
     async fn once(&self, uid: &str, address: &str) {
-        let Ok(_turn) = self.asker.turns.acquire().await else { return };
-        let reply = match (self.asker.locate)(address, &self.http) {
-            Some(url) => ask(&self.asker.client, url, positive(self.http.timeout)).await,
+        let Ok(_turn) = self.prober.turns.acquire().await else { return };
+        let reply = match (self.prober.locate)(address, &self.http) {
+            Some(url) => ask(&self.prober.client, url, positive(self.http.timeout)).await,
             None => Reply::Unreachable,
         };
         let matters = {
-            let mut pods = lock(&self.pods);
+            let mut asked = lock(&self.asked);
             // The pod may have been dropped, or have moved, meanwhile.
-            let Some(asked) = pods.get_mut(uid).filter(|asked| asked.address == address) else { return };
+            let Some(asked) = asked.pods.get_mut(uid).filter(|asked| asked.address == address) else { return };
             let next = asked.streak.after(&self.http, &reply.answer());
             let matters = matters(&self.http, &asked.streak, &next);
             asked.streak = next;

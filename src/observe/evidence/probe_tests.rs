@@ -72,7 +72,7 @@ async fn server(response: String) -> u16 {
 
 async fn asked(response: impl Into<String>) -> Reply {
     let port = server(response.into()).await;
-    let client = Probes::new(Arc::new(|_| {})).asker.unwrap().client;
+    let client = Probes::new(Arc::new(|_| {})).prober.unwrap().client;
     let url = Url::parse(&format!("http://127.0.0.1:{port}/")).unwrap();
     ask(&client, url, Duration::from_secs(10)).await
 }
@@ -119,5 +119,16 @@ async fn pods_are_asked_while_they_are_wanted_and_wake_their_hotfix() {
     let [probe] = answers.as_slice() else { panic!("{answers:?}") };
     assert_eq!((probe.pod.as_str(), probe.successes, probe.failures), ("p", 1, 0));
     probes.ask(&id, &[]);
+    assert_eq!(probes.answers("u").len(), 1, "a decision that only acts does not lose the count");
+    probes.forget("u");
     assert_eq!(probes.answers("u"), []);
+}
+
+#[test]
+fn what_nobody_wants_is_over_after_a_moment() {
+    let now = Instant::now();
+    let asked = |since| AskedOf { unwanted_since: since, ..AskedOf::default() };
+    assert!(!asked(None).is_over(now));
+    assert!(!asked(Some(now)).is_over(now + Duration::from_secs(1)));
+    assert!(asked(Some(now)).is_over(now + GRACE));
 }
