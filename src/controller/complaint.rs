@@ -32,9 +32,10 @@ impl Complaint {
     pub fn of(trouble: &Trouble) -> Option<Self> {
         let (reason, message) = match trouble {
             Trouble::Transient(_) | Trouble::Contended { .. } | Trouble::TimedOut(_) => return None,
-            Trouble::Refused(why) => {
-                (Reason::ApiRefused, format!("The operator cannot go on: {why} It tries again every minute."))
-            }
+            Trouble::Refused(why) => (
+                Reason::ApiRefused,
+                format!("The operator cannot go on: {}. It tries again every minute.", why.trim_end_matches('.')),
+            ),
             Trouble::Violation { .. } => (
                 Reason::InvariantViolated,
                 format!("{trouble}. Nothing was written; the operator looks again every minute. Please report this."),

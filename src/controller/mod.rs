@@ -18,6 +18,8 @@ pub mod operator;
 mod queue;
 mod reconcile;
 mod rooms;
+#[cfg(test)]
+mod script;
 mod standing;
 mod stop;
 mod trouble;

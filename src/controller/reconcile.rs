@@ -252,3 +252,7 @@ fn said(panic: &(dyn std::any::Any + Send)) -> String {
     let text = panic.downcast_ref::<&str>().map(|text| (*text).to_owned());
     text.or_else(|| panic.downcast_ref::<String>().cloned()).unwrap_or_else(|| "a panic without words".to_owned())
 }
+
+#[cfg(test)]
+#[path = "reconcile_tests.rs"]
+mod tests;

@@ -145,7 +145,8 @@ async fn write(
     }
     let calls: Vec<_> =
         actions.iter().map(|action| async move { (action, rooms.carry_out(id, action).await) }).collect();
-    let mut answers = futures::stream::iter(calls).buffer_unordered(WRITES_AT_ONCE);
+    // In their order, so that the same trouble is told in the same words each time.
+    let mut answers = futures::stream::iter(calls).buffered(WRITES_AT_ONCE);
     let mut written = Ok(Written::All);
     while let Some((action, answer)) = answers.next().await {
         match answer {

@@ -1,120 +1,11 @@
 //! The loop, over rooms that are scripts: what it reads when, when it stops, and what it refuses.
 
-use std::collections::VecDeque;
-use std::sync::Mutex;
-
-use serde_json::json;
-
 use super::*;
 use crate::api::Reason;
+use crate::controller::script::{Script, id};
 use crate::controller::stop;
+use crate::plan::Weight;
 use crate::plan::action::Target;
-use crate::plan::{Weight, observed};
-
-/// Rooms in which an observation shows how many writes were made, in the field a test decides by.
-#[derive(Default)]
-struct Script {
-    /// What the writes answer, in order; done when there is no more.
-    answers: Mutex<VecDeque<Result<Effect, Trouble>>>,
-    /// What happened, in words.
-    story: Mutex<Vec<String>>,
-}
-
-impl Script {
-    fn answering(answers: impl IntoIterator<Item = Result<Effect, Trouble>>) -> Self {
-        Self { answers: Mutex::new(answers.into_iter().collect()), story: Mutex::default() }
-    }
-
-    fn say(&self, what: impl Into<String>) {
-        self.story.lock().unwrap().push(what.into());
-    }
-
-    fn story(&self) -> Vec<String> {
-        self.story.lock().unwrap().clone()
-    }
-}
-
-impl Rooms for Script {
-    async fn observe(&self, _: &HotfixId) -> Result<Option<Observed>, Trouble> {
-        let done = self.story().iter().filter(|line| line.as_str() == "done").count();
-        Ok(Some(picture(i64::try_from(done).unwrap())))
-    }
-
-    fn gather(&self, _: &HotfixId, wants: &[Want]) {
-        if !wants.is_empty() {
-            self.say("gathers");
-        }
-    }
-
-    async fn complain(&self, _: &HotfixId, _: &Complaint) {}
-
-    fn settle(&self, _: &HotfixId) -> bool {
-        false
-    }
-
-    fn forget(&self, _: &str) {}
-
-    async fn carry_out(&self, _: &HotfixId, action: &Action) -> Result<Effect, Trouble> {
-        self.say(action.name());
-        self.answers.lock().unwrap().pop_front().unwrap_or(Ok(Effect::Done))
-    }
-}
-
-impl Witness for Script {
-    fn saw(&self, _: &HotfixId, _: &Observed) {
-        self.say("looks");
-    }
-
-    fn wrote(&self, _: &Observed, _: &Action) {
-        self.say("done");
-    }
-
-    fn told(&self, _: &Observed, note: &Note) {
-        self.say(format!("tells: {}", note.text));
-    }
-}
-
-/// A picture of a hotfix of which only the generation says anything: the number of writes made so far.
-fn picture(generation: i64) -> Observed {
-    let spec = json!({"advisory": {"ids": ["CVE-1"]}, "target": {"name": "web"}, "images": [], "reason": "r"});
-    Observed {
-        services: vec![],
-        pods: vec![],
-        hotfix: observed::Hotfix {
-            name: "fix".into(),
-            namespace: "shop".into(),
-            uid: "u".into(),
-            resource_version: "1".into(),
-            generation,
-            created_at: None,
-            deleting: None,
-            finalizers: vec![],
-            annotations: observed::Map::new(),
-            managers: vec![],
-            spec: serde_json::from_value(spec).unwrap(),
-            status: crate::api::SecurityHotfixStatus::default(),
-        },
-        namespace: observed::Namespace::default(),
-        policy: None,
-        checks: std::collections::BTreeMap::new(),
-        blue: None,
-        green: None,
-        replica_sets: vec![],
-        slices: vec![],
-        budgets: vec![],
-        autoscalers: vec![],
-        pod_load_balancers: std::collections::BTreeSet::new(),
-        claim: None,
-        others: vec![],
-        runs: vec![],
-        report: None,
-        evidence: observed::Evidence::default(),
-        settings: std::sync::Arc::new(observed::Settings {
-            checks_namespace: "checks".into(),
-            runner_image: "registry.example/op:1".into(),
-        }),
-    }
-}
 
 fn unclaim() -> Action {
     Action::Unclaim(Target { name: "hotfix-1".into(), uid: "l".into() })
@@ -126,8 +17,7 @@ fn mind(decide: fn(&Observed, Timestamp) -> Decision) -> Mind {
 
 async fn run(script: &Script, mind: Mind) -> Result<End, Trouble> {
     let (_stopper, stop) = stop::pair();
-    let id = HotfixId { namespace: "shop".into(), name: "fix".into(), uid: "u".into(), target: "web".into() };
-    turn(script, script, mind, &stop, &id).await
+    turn(script, script, mind, &stop, &id()).await
 }
 
 /// Writes until two writes are done, telling of each.
@@ -221,7 +111,6 @@ async fn an_operator_that_is_to_stop_reads_nothing_more() {
     let script = Script::default();
     let (stopper, stop) = stop::pair();
     stopper.tell();
-    let id = HotfixId { namespace: "shop".into(), name: "fix".into(), uid: "u".into(), target: "web".into() };
-    assert!(matches!(turn(&script, &script, mind(two_writes), &stop, &id).await, Ok(End::Stopped)));
+    assert!(matches!(turn(&script, &script, mind(two_writes), &stop, &id()).await, Ok(End::Stopped)));
     assert_eq!(script.story(), [""; 0]);
 }
