@@ -204,7 +204,9 @@ pub(super) async fn guards(reads: Reads<'_>, target: &str, stage: Stage) -> Resu
 /// The Lease that claims the Deployment the current attempt is about, else the one that is there now.
 pub(super) async fn claim(reads: Reads<'_>, known: &Known, hotfix: &Hotfix) -> Result<Option<Claim>, ObserveError> {
     let attempt = hotfix.status.attempt.as_ref();
-    let under_way = attempt.filter(|attempt| attempt.finished_at.is_none()).map(|attempt| &attempt.blue.uid);
+    // The finalizer goes after the claim: while it is there, the claim is on the Deployment the attempt was about.
+    let held = hotfix.finalizers.iter().any(|finalizer| finalizer == names::FINALIZER);
+    let under_way = attempt.filter(|attempt| held || attempt.finished_at.is_none()).map(|attempt| &attempt.blue.uid);
     let Some(uid) = under_way.or(known.uid.as_ref()).or(attempt.map(|attempt| &attempt.blue.uid)) else {
         return Ok(None);
     };

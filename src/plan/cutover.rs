@@ -18,7 +18,7 @@ use super::interrupt::{self, End};
 use super::observed::{Observed, Pod, Service};
 use super::stage::{self, LOOK_AGAIN};
 use super::step::Step;
-use super::{Action, stale};
+use super::{Action, facts, stale};
 
 /// How long opened pods may take to become ready: the kubelet needs about 0.2 s, and it is given 5. The time is read off
 /// a condition that has whole seconds, hence one more.
@@ -39,6 +39,12 @@ pub fn next(o: &Observed, attempt: &Attempt, timeouts: &Timeouts, now: Timestamp
     if let Some(end) = foreign_change(o, attempt, &services) {
         return interrupt::latch(o, attempt, end, now);
     }
+    // An autoscaler may have made blue larger since: whoever takes all of its traffic must be as large.
+    if let (Some(green), Some(blue)) = (o.own_green(&slot), o.recorded_blue(&attempt.blue))
+        && let Some(action) = stage::grow(o, green, blue)
+    {
+        return Step::act(action);
+    }
     if let Some(action) = services.iter().find_map(|service| hold(o, attempt, service)) {
         return Step::act(action);
     }
@@ -53,11 +59,10 @@ pub fn next(o: &Observed, attempt: &Attempt, timeouts: &Timeouts, now: Timestamp
         let end = End::new(Reason::VerificationFailed, "No pod of the candidate is ready any more.");
         return interrupt::latch(o, attempt, end, now);
     }
-    if o.green_ready() < o.enough() {
-        return open(o, attempt, &pods, ready_by, now);
-    }
-    let behind = services.iter().find(|service| !service.selects_slot(&slot));
-    if let Some(service) = behind {
+    if let Some(service) = services.iter().find(|service| !service.selects_slot(&slot)) {
+        if o.green_ready() < o.enough() {
+            return open(o, attempt, &pods, ready_by, now);
+        }
         if let Some(trouble) = stage::uncovered(o, service) {
             if now >= ready_by {
                 return interrupt::latch(o, attempt, End::new(Reason::OpeningFailed, trouble.message), now);
@@ -100,7 +105,14 @@ fn foreign_change(o: &Observed, attempt: &Attempt, services: &[&Service]) -> Opt
                 format!("{who} changed the selector of Service {} meanwhile.", service.name),
             ));
         }
-        let mark = service.mark_text()?;
+        let Some(mark) = service.mark_text() else {
+            // Without its mark the switch cannot be fenced any more.
+            return service.selector.contains_key(SLOT).then(|| {
+                let who = facts::last_manager(&service.managers);
+                let why = format!("{who} took the mark off Service {} after it was switched.", service.name);
+                End::new(Reason::ServiceChanged, why)
+            });
+        };
         (!service.is_held_by(&o.hotfix.uid, attempt.number)).then(|| {
             End::new(
                 Reason::ServiceChanged,

@@ -89,6 +89,16 @@ impl Observed {
         self.pods.iter().filter(|pod| pod.controller.as_deref().is_some_and(|uid| sets.contains(uid))).collect()
     }
 
+    /// True when nothing of the old version runs, or can still be started: one ReplicaSet is left, and every pod,
+    /// terminating ones included, runs what was approved.
+    pub fn old_version_is_gone(&self, attempt: &Attempt) -> bool {
+        let Some(blue) = &self.blue else { return false };
+        let newest = self.newest_replica_set(&blue.uid).map(|rs| &rs.uid);
+        blue.observed_generation >= blue.generation
+            && self.active_replica_sets(&blue.uid).all(|rs| Some(&rs.uid) == newest)
+            && self.blue_pods().iter().filter(|pod| !pod.ended).all(|pod| pod.runs_approved(attempt))
+    }
+
     /// How many pods of blue are ready.
     pub fn blue_ready(&self) -> usize {
         self.blue_pods().iter().filter(|pod| pod.serves()).count()
@@ -134,6 +144,13 @@ impl Observed {
             self.endpoints(&service.name)
                 .all(|endpoint| !(endpoint.ready && endpoint.pod.as_deref().is_some_and(|uid| green.contains(uid))))
         })
+    }
+
+    /// True when another hotfix that may still write has its mark on this Service.
+    pub fn is_anothers(&self, service: &Service) -> bool {
+        let mark = service.mark();
+        let owner = mark.as_ref().and_then(Mark::owner);
+        owner.is_some_and(|owner| owner.uid != self.hotfix.uid && self.is_alive(&owner.uid))
     }
 
     /// True when the hotfix of this uid exists and may still write.
@@ -257,6 +274,12 @@ pub fn last_foreign(managers: &[super::observed::Manager]) -> String {
         .filter(|manager| manager.name != names::MANAGER && manager.owns == super::observed::Owns::Contested)
         .max_by_key(|manager| manager.at)
         .map_or_else(|| "somebody".to_owned(), |manager| manager.name.clone())
+}
+
+/// The manager that wrote anything last, other than us.
+pub fn last_manager(managers: &[super::observed::Manager]) -> String {
+    let foreign = managers.iter().filter(|manager| manager.name != names::MANAGER);
+    foreign.max_by_key(|manager| manager.at).map_or_else(|| "somebody".to_owned(), |manager| manager.name.clone())
 }
 
 impl Workload {

@@ -90,11 +90,10 @@ fn leave(o: &Observed, attempt: &Attempt, now: Timestamp) -> Step {
     if let Some(step) = wayout::close(o, attempt, now) {
         return step;
     }
-    if let Some(step) = wayout::clean(o, attempt) {
+    if let Some(step) = wayout::clean(o, attempt, now) {
         return step;
     }
-    let closed = o.blue_pods().iter().filter(|pod| !pod.ended).all(|pod| pod.runs_approved(attempt));
-    if closed {
+    if o.old_version_is_gone(attempt) {
         return wayout::finish(o, attempt, Outcome::Remediated, now);
     }
     Step::wait(Some(after(now, LOOK_AGAIN)))

@@ -20,7 +20,7 @@ use crate::gates::{CheckOutcome, CheckState, Read};
 use super::Action;
 use super::decision::Want;
 use super::jobs::{self, Order, Subject};
-use super::observed::{Check, Content, Observed, Output, Policy, RunState};
+use super::observed::{Check, Content, Observed, Output, Policy, Run, RunState};
 use super::stage::{self, LOOK_AGAIN};
 use super::step::Wait;
 use super::verify::earliest;
@@ -115,15 +115,12 @@ fn one(o: &Observed, attempt: &Attempt, gate: Gate, entry: &GateCheck, check: &C
     }
 }
 
-/// A Job that has ended.
-struct Ended<'a> {
-    job: &'a str,
-    at: Moment,
-    output: &'a Output,
-}
-
-/// The ended Jobs of one run of a check, or where the check stands while they have not all ended.
-fn jobs_of<'a>(o: &'a Observed, order: &Order<'_>, subjects: &[Subject<'_>]) -> Result<Vec<Ended<'a>>, Box<Ran>> {
+/// The Jobs of one run of a check, or what is missing.
+fn jobs_of<'a>(
+    o: &'a Observed,
+    order: &Order<'_>,
+    subjects: &[Subject<'_>],
+) -> Result<Vec<(&'a Run, Moment, &'a Output)>, Ran> {
     let mut ended = Vec::new();
     let mut running = None;
     for subject in subjects {
@@ -133,23 +130,23 @@ fn jobs_of<'a>(o: &'a Observed, order: &Order<'_>, subjects: &[Subject<'_>]) -> 
             None => {
                 let mut missing = Ran::pending("its Job is being created");
                 missing.action = order.job().map(Action::CreateJob);
-                return Err(Box::new(missing));
+                return Err(missing);
             }
             Some(found) if !order.is_filled_by(found) => {
-                return Err(Box::new(Ran::unproven(format!(
+                return Err(Ran::unproven(format!(
                     "Job {name} in namespace {} has the name of this check's Job but was not made for it, so what it \
                      printed proves nothing. Find out who made it.",
                     o.settings.checks_namespace
-                ))));
+                )));
             }
             Some(found) => match &found.state {
                 RunState::Running => running = Some(found.job.clone()),
-                RunState::Ended { at, output } => ended.push(Ended { job: &found.job, at: *at, output }),
+                RunState::Ended { at, output } => ended.push((found, *at, output)),
             },
         }
     }
     match running {
-        Some(job) => Err(Box::new(Ran::pending(format!("Job {job} runs")))),
+        Some(job) => Err(Ran::pending(format!("Job {job} runs"))),
         None => Ok(ended),
     }
 }
@@ -159,25 +156,25 @@ fn until_conclusive(
     o: &Observed,
     order: &Order<'_>,
     subjects: &[Subject<'_>],
-    judge: &dyn Fn(&[Ended<'_>]) -> CheckOutcome,
+    judge: &dyn Fn(&[(&Run, Moment, &Output)]) -> CheckOutcome,
     now: Timestamp,
-) -> Result<(CheckOutcome, Option<String>), Box<Ran>> {
+) -> Result<(CheckOutcome, Option<String>), Ran> {
     let mut run = 1;
     loop {
         let ended = jobs_of(o, &Order { run, ..*order }, subjects)?;
         let outcome = judge(&ended);
-        let job = ended.last().map(|ended| ended.job.to_owned());
+        let job = ended.last().map(|(run, _, _)| run.job.clone());
         if outcome.verdict != VerdictWord::Inconclusive {
             return Ok((outcome, job));
         }
-        let last = ended.iter().map(|ended| ended.at.timestamp()).max().unwrap_or(now);
+        let last = ended.iter().map(|(_, at, _)| at.timestamp()).max().unwrap_or(now);
         match retry::next(run, last, now) {
             Next::Run(next) => run = next,
             Next::Exhausted => return Ok((retry::exhausted(outcome), job)),
             Next::Wait { until } => {
                 let mut waiting = Ran::pending(format!("inconclusive, run again at {until}: {}", outcome.message));
                 waiting.wake = Some(until);
-                return Err(Box::new(waiting));
+                return Err(waiting);
             }
         }
     }
@@ -208,8 +205,8 @@ fn run_scan(
     let address = jobs::target_address(o, attempt).unwrap_or_default();
     let order = order(o, attempt, gate, entry, check, &address);
     let introduced = severity(entry.fail_on.as_ref());
-    let judge = |ended: &[Ended<'_>]| {
-        let mut reports = ended.iter().map(|ended| scan_report(ended.output));
+    let judge = |ended: &[(&Run, Moment, &Output)]| {
+        let mut reports = ended.iter().map(|(_, _, output)| scan_report(output));
         let missing = || Err("its Job is gone");
         let candidate = Scan {
             image: &image.image,
@@ -232,7 +229,7 @@ fn run_scan(
     };
     match until_conclusive(o, &order, &subjects, &judge, now) {
         Ok((outcome, job)) => Ran::done(outcome, job, Some(image.container.clone())),
-        Err(ran) => *ran,
+        Err(ran) => ran,
     }
 }
 
@@ -282,8 +279,8 @@ fn run_test(
 ) -> Ran {
     let Some(address) = jobs::target_address(o, attempt) else { return Ran::pending("there is no Service to address") };
     let order = order(o, attempt, gate, entry, check, &address);
-    let judge = |ended: &[Ended<'_>]| {
-        let run = match ended.first().map(|ended| ended.output) {
+    let judge = |ended: &[(&Run, Moment, &Output)]| {
+        let run = match ended.first().map(|(_, _, output)| *output) {
             Some(Output::Framed { exit_code, sha256, content, .. }) => Ok(TestRun {
                 exit_code: *exit_code,
                 sha256,
@@ -301,7 +298,7 @@ fn run_test(
     };
     match until_conclusive(o, &order, &[Subject::Address], &judge, now) {
         Ok((outcome, job)) => Ran::done(outcome, job, Some(address.clone())),
-        Err(ran) => *ran,
+        Err(ran) => ran,
     }
 }
 

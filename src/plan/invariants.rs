@@ -30,6 +30,7 @@ pub const ALL: &[(&str, Invariant)] = &[
     ("selectors-are-the-owners", selectors_are_the_owners),
     ("pins-only-in-a-fenced-seal", pins_only_in_a_fenced_seal),
     ("no-traffic-to-a-dead-side", no_traffic_to_a_dead_side),
+    ("no-write-over-anothers-mark", no_write_over_anothers_mark),
     ("only-our-own-pods-open", only_our_own_pods_open),
     ("latch-before-destruction", latch_before_destruction),
     ("closed-before-destruction", closed_before_destruction),
@@ -145,6 +146,25 @@ fn no_traffic_to_a_dead_side(o: &Observed, action: &Action) -> Option<String> {
     let released = o.hotfix.annotations.contains_key(names::RELEASE);
     (leaves_green && !given_up && !released && o.green_ready() > 0 && o.blue_ready() == 0)
         .then(|| format!("seal of {} while the candidate serves and nothing of blue is ready", service.name))
+}
+
+/// A Service that another living hotfix has is left to it, unless it sends traffic to our candidate; and nothing is held
+/// that already has a mark or a slot.
+fn no_write_over_anothers_mark(o: &Observed, action: &Action) -> Option<String> {
+    let target = match action {
+        Action::Hold { service, .. }
+        | Action::Switch { service, .. }
+        | Action::Seal { service, .. }
+        | Action::Unpin { service, .. }
+        | Action::Unmark { service, .. } => service,
+        _ => return None,
+    };
+    let seen = o.services.iter().find(|seen| seen.uid == target.uid)?;
+    if matches!(action, Action::Hold { .. }) && (seen.mark_text().is_some() || seen.selector.contains_key(SLOT)) {
+        return Some(format!("hold of {}, which has a mark or a slot", seen.name));
+    }
+    (o.is_anothers(seen) && !seen.selects_slot(&slot(o)))
+        .then(|| format!("{} of {}, which another hotfix has", action.name(), seen.name))
 }
 
 /// Opened is only what is the candidate's by uid, has the gate, is up, and runs what was approved.
@@ -295,7 +315,6 @@ fn the_latch_is_for_good(o: &Observed, action: &Action) -> Option<String> {
 fn remediated_means_gone(o: &Observed, action: &Action) -> Option<String> {
     let Action::Record { status, .. } = action else { return None };
     let attempt = status.attempt.as_ref().filter(|a| a.outcome == Some(crate::api::Outcome::Remediated))?;
-    let vulnerable = o.blue_pods().into_iter().find(|pod| !pod.ended && !pod.runs_approved(attempt))?;
     let already = self::attempt(o).is_some_and(|before| before.outcome == attempt.outcome);
-    (!already).then(|| format!("Remediated while pod {} may run the old image", vulnerable.name))
+    (!already && !o.old_version_is_gone(attempt)).then(|| "Remediated while the old image may still run".to_owned())
 }

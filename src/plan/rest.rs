@@ -18,7 +18,7 @@ const SWEEP: std::time::Duration = std::time::Duration::from_secs(75);
 
 /// The next step of a hotfix whose attempt is over.
 pub fn next(o: &Observed, attempt: &Attempt, now: Timestamp) -> Step {
-    if let Some(step) = wayout::clean(o, attempt) {
+    if let Some(step) = wayout::clean(o, attempt, now) {
         return step;
     }
     if let Some(step) = record(o, attempt) {

@@ -128,6 +128,12 @@ pub fn full_size(o: &Observed, attempt: &Attempt, policy: &Policy, now: Timestam
         return Step::wait(None);
     };
     if let (Some(like), None) = (staging::covering_budget(o, blue), o.own_budget(&slot)) {
+        let name = o.green_name();
+        if o.budgets.iter().any(|budget| budget.name == name) {
+            let why =
+                format!("A PodDisruptionBudget {name} exists that this hotfix did not make; remove it and retry.");
+            return interrupt::latch(o, attempt, End::new(Reason::StagingFailed, why), now);
+        }
         return Step::act(Action::CreateBudget(staging::budget(o, attempt, like)));
     }
     if let Some(action) = grow(o, green, blue) {

@@ -133,6 +133,10 @@ fn follows(o: &Observed, attempt: &Attempt, service: &Service, slot: &str, now: 
         return changed("took the mark off");
     }
     match &attempt.reassert {
+        // While fewer pods are ready than blue has, the traffic is where it should be.
+        Some(again) if again.service == service.name && o.green_ready() < o.enough() => {
+            changed("put back the selector of")
+        }
         Some(again) if again.service == service.name && again.resource_version == service.resource_version => {
             Some(Step::act(cutover::switch(o, attempt, service)))
         }

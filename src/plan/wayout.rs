@@ -30,7 +30,7 @@ pub fn back(o: &Observed, attempt: &Attempt, now: Timestamp) -> Step {
     {
         return step;
     }
-    if let Some(step) = clean(o, attempt) {
+    if let Some(step) = clean(o, attempt, now) {
         return step;
     }
     finish(o, attempt, outcome(o, attempt), now)
@@ -68,7 +68,9 @@ pub fn seal(o: &Observed, attempt: &Attempt) -> Option<Step> {
     let service = o.recorded_services(attempt).into_iter().find(|service| {
         let sealed = service.is_sealed_by(&o.hotfix.uid, attempt.number);
         // After the drain the mark is taken off again; only a selector that still names us is then wrong.
-        service.selects_slot(&slot) || (!sealed && attempt.drained_from.is_none())
+        // A Service that another hotfix has is not ours to seal: its mark voids what we still have in flight.
+        let unsealed = !sealed && attempt.drained_from.is_none() && !o.is_anothers(service);
+        service.selects_slot(&slot) || unsealed
     })?;
     if service.selects_slot(&slot)
         && let Some(trouble) = blue_not_ready(o, attempt)
@@ -135,11 +137,8 @@ fn unpin(service: &Service) -> Action {
 
 /// Waits until the candidate is out of every slice, remembers when that was first seen, and waits out the drain.
 fn drain(o: &Observed, attempt: &Attempt, services: &[&Service], slot: &str, now: Timestamp) -> Option<Step> {
-    if o.namespace.terminating {
-        return None;
-    }
     let Some(from) = attempt.drained_from else {
-        if !o.no_green_endpoint_is_ready(services, slot) {
+        if !o.namespace.terminating && !o.no_green_endpoint_is_ready(services, slot) {
             return Some(Step::wait(Some(after(now, LOOK_AGAIN))));
         }
         let mut closed = attempt.clone();
@@ -161,11 +160,12 @@ fn drain(o: &Observed, attempt: &Attempt, services: &[&Service], slot: &str, now
     };
     let drained =
         after(from.timestamp(), if services.iter().any(|service| service.headless) { DRAIN_HEADLESS } else { DRAIN });
-    (now < drained).then(|| Step::wait(Some(drained)))
+    // In a namespace that is going nobody is left to be sent anywhere.
+    (now < drained && !o.namespace.terminating).then(|| Step::wait(Some(drained)))
 }
 
 /// The next of what the hotfix made that is still there. `None` once nothing is.
-pub fn clean(o: &Observed, attempt: &Attempt) -> Option<Step> {
+pub fn clean(o: &Observed, attempt: &Attempt, now: Timestamp) -> Option<Step> {
     let ours = |labels: &super::observed::Map| labels.get(names::HOTFIX_UID) == Some(&o.hotfix.uid);
     if let Some(preview) =
         o.services.iter().find(|service| service.name == o.green_name() && ours(&service.labels) && !service.deleting)
@@ -196,6 +196,16 @@ pub fn clean(o: &Observed, attempt: &Attempt) -> Option<Step> {
             Step::act(stale::unmark(service))
         });
     }
+    // A mark that somebody took off leaves our entries in managedFields behind.
+    let signed = o.recorded_services(attempt).into_iter().find(|service| {
+        attempt.finished_at.is_none()
+            && service.mark_text().is_none()
+            && !service.selector.contains_key(SLOT)
+            && !stale::ours(&service.managers).is_empty()
+    });
+    if let Some(service) = signed {
+        return Some(Step::act(stale::unmark(service)));
+    }
     if let Some(blue) = o.recorded_blue(&attempt.blue) {
         let managers = stale::ours(&blue.managers);
         if !managers.is_empty() {
@@ -208,7 +218,7 @@ pub fn clean(o: &Observed, attempt: &Attempt) -> Option<Step> {
             .iter()
             .any(|pod| pod.labels.get(SLOT).is_some_and(|slot| *slot == names::slot(&o.hotfix.uid, attempt.number)));
     if !gone {
-        return Some(Step::wait(None));
+        return Some(Step::wait(Some(after(now, LOOK_AGAIN))));
     }
     let budget = o.budgets.iter().find(|budget| ours(&budget.labels))?;
     Some(Step::act(Action::DeleteBudget(Target { name: budget.name.clone(), uid: budget.uid.clone() })))
