@@ -10,7 +10,11 @@
 #[path = "../world/mod.rs"]
 mod world;
 
+mod gates;
 mod happy;
+mod moments;
 mod narrator;
 mod order;
+mod people;
+mod rollback;
 mod story;

@@ -144,9 +144,22 @@ impl Narrator {
         }
     }
 
+    /// What happens before people do anything is told by the story without them.
+    fn skip_to_people(&mut self) {
+        let lines: Vec<&str> = self.text.lines().collect();
+        let begin = lines.iter().rposition(|line| line.starts_with("given ")).map_or(0, |given| given + 2);
+        let Some(people) = lines.iter().position(|line| line.contains("   PEOPLE ")) else { return };
+        if people > begin + 6 {
+            let shown = people - 4;
+            let told = [&lines[..begin], &["           ..."], &lines[shown..]].concat();
+            self.text = told.join("\n") + "\n";
+        }
+    }
+
     /// The end, and the part of it that every order must come to.
     pub fn end(mut self, world: &World, outages: &[String]) -> (String, String) {
         let end = end_state(world);
+        self.skip_to_people();
         let seconds = world.now.duration_since(self.began).as_secs();
         writeln!(self.text, "\nend      after {}:{:02}\n", seconds / 60, seconds % 60).unwrap();
         for hotfix in world.hotfixes.values() {

@@ -261,7 +261,7 @@ impl World {
         let image = env.into_iter().flatten().find(|variable| variable["name"] == "IMAGE");
         let made = Job {
             hotfix: labels.get(names::HOTFIX_UID).cloned().unwrap_or_default(),
-            image: image.map(|variable| text(variable, "/value")),
+            image: image.map(|variable| text(variable, "/value")).filter(|image| !image.is_empty()),
             run: Run { job: name.clone(), uid: self.next_uid("job"), labels, state: RunState::Running },
             ends_at: self.in_ms(JOB_MS),
         };
@@ -277,6 +277,7 @@ impl World {
         if self.deployments.contains_key(&name) {
             return Written::Exists;
         }
+        self.last_green = Some(Arc::new(green.clone()));
         let mut workload = self.workload(green);
         let now = self.second();
         workload.managers.clear();

@@ -73,6 +73,7 @@ impl World {
                 checks_namespace: "hotfix-system-checks".into(),
                 runner_image: "registry.example/hotfix-operator@sha256:0".into(),
             }),
+            last_green: None,
             hashes: BTreeMap::new(),
             writes: BTreeMap::new(),
         };

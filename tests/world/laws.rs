@@ -4,7 +4,7 @@
 
 use securityhotfix::api::names::{self, MANAGER, SLOT};
 use securityhotfix::plan::Action;
-use securityhotfix::plan::observed::Pod;
+use securityhotfix::plan::observed::{Observed, Pod};
 
 use super::World;
 use super::api::selects;
@@ -34,9 +34,11 @@ impl World {
         (blues, greens)
     }
 
-    /// What a write of ours did to the traffic of a Service that it must not do, if anything. Deleted by others is not
-    /// our doing.
-    pub fn harm(&self, before: &Self, action: &Action) -> Option<String> {
+    /// What a write of ours did to the traffic of a Service that it must not do, if anything.
+    ///
+    /// What happened between the look and the write is not our doing: no precondition of a write to a Service can tell
+    /// that pods have died meanwhile.
+    pub fn harm(&self, before: &Self, observed: &Observed, action: &Action) -> Option<String> {
         let released = self.hotfix().is_some_and(|hotfix| hotfix.annotations.contains_key(names::RELEASE));
         let given_up = self.namespace.terminating || self.blue().is_none_or(|blue| blue.is_given_up());
         if released || given_up {
@@ -44,7 +46,10 @@ impl World {
         }
         self.production().find_map(|service| {
             let cut_off = self.serving(&service.name).is_empty() && !before.serving(&service.name).is_empty();
-            cut_off.then(|| format!("{} left Service {} without a ready pod", action.name(), service.name))
+            let died = observed.pods.iter().any(|pod| pod.serves() && selects(&service.selector, &pod.labels));
+            let closed = matches!(action, Action::Close(_));
+            (cut_off && (closed || !died))
+                .then(|| format!("{} left Service {} without a ready pod", action.name(), service.name))
         })
     }
 

@@ -66,6 +66,8 @@ pub struct World {
     /// What the owner of each Service last wrote: selector and annotations.
     pub as_owned: BTreeMap<String, (Map, Map)>,
     pub settings: Arc<Settings>,
+    /// The candidate that was created last, to be created once more by a write that comes late.
+    pub last_green: Option<Arc<Value>>,
     /// Hashes of templates, by uid and generation of their Deployment.
     hashes: BTreeMap<(String, i64), String>,
     /// Writes of the operator, by what they were.

@@ -154,7 +154,12 @@ impl World {
             uid: other.uid.clone(),
             alive: other.status.attempt.as_ref().is_some_and(|attempt| attempt.finished_at.is_none()),
         });
-        let claim = blue.as_ref().and_then(|blue| self.leases.get(&names::claim(&blue.uid)).cloned());
+        // Of the Deployment the attempt is about, for as long as the claim on it is held.
+        let attempt = hotfix.status.attempt.as_ref();
+        let held = hotfix.finalizers.iter().any(|finalizer| finalizer == names::FINALIZER);
+        let claimed = attempt.filter(|attempt| held || attempt.finished_at.is_none()).map(|attempt| &attempt.blue.uid);
+        let claimed = claimed.or(blue.as_ref().map(|blue| &blue.uid));
+        let claim = claimed.and_then(|uid| self.leases.get(&names::claim(uid)).cloned());
         let previews = names::green(&hotfix.spec.target.name, &hotfix.uid);
         Some(Observed {
             services: production.services,

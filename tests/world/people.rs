@@ -139,6 +139,14 @@ impl World {
         self.namespace.terminating = true;
     }
 
+    /// A create of the candidate that was in flight lands after all.
+    pub fn land_late_create(&mut self) {
+        if let Some(green) = self.last_green.clone() {
+            let made = self.workload(&green);
+            self.deployments.insert(made.name.clone(), made);
+        }
+    }
+
     /// Changes how an image behaves.
     pub fn image(&mut self, name: &str) -> &mut super::script::Image {
         self.tick();

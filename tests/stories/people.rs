@@ -1,0 +1,320 @@
+//! People and their tools, who change things meanwhile: they win, and the operator says who it was.
+
+use securityhotfix::api::names;
+use securityhotfix::plan::observed::{Budget, Map, Owns};
+
+use crate::moments::{
+    analyzing, at_once, finished, folding, folding_again, growing, held, opened, rolling_back, scanning, set_again,
+    staging, switched, verified, verifying,
+};
+use crate::story::Story;
+use crate::world::World;
+use crate::world::arrange::{V1, V2, V3, V4, V5};
+
+#[test]
+fn a_second_hotfix_waits_for_the_first() {
+    Story::of("Two hotfixes on one workload: the second waits, and finds the workload patched")
+        .when(scanning, "somebody asks for v2 once more", |w: &mut World| w.ask("web-second", V2))
+        .tell("two_hotfixes");
+}
+
+#[test]
+fn two_hotfixes_asked_for_at_once_do_not_mix() {
+    Story::of("Two hotfixes asked for at once: one takes the claim")
+        .given("Another hotfix asks for v2 as well.", |w: &mut World| w.ask("web-second", V2))
+        .with_two_ends()
+        .tell("two_hotfixes_at_once");
+}
+
+#[test]
+fn a_workload_that_is_patched_already_is_left_alone() {
+    Story::of("The workload runs the patched image already")
+        .given("The owner has deployed v2.", |w: &mut World| w.deploy(V2))
+        .given("All of its pods run it.", roll_out)
+        .tell("already_patched");
+}
+
+fn roll_out(world: &mut World) {
+    world.settle();
+    while let Some(next) = world.next_wake() {
+        world.now = next;
+        world.settle();
+    }
+    world.now = World::at_rest().now;
+}
+
+#[test]
+fn a_selector_changed_before_the_hold_is_the_owners() {
+    Story::of("The owner changes the Service's selector while the candidate is analyzed")
+        .when(analyzing, "the owner narrows the selector of Service web", |w: &mut World| {
+            w.change_selector("web", &narrow());
+        })
+        .tell("selector_changed_before_the_hold");
+}
+
+fn narrow() -> Map {
+    [("app".to_owned(), "web".to_owned()), ("tier".to_owned(), "front".to_owned())].into()
+}
+
+#[test]
+fn a_selector_changed_after_the_hold_ends_the_attempt() {
+    Story::of("The owner changes the Service's selector between hold and switch")
+        .when(held, "the owner narrows the selector of Service web", |w: &mut World| {
+            w.change_selector("web", &narrow())
+        })
+        .tell("selector_changed_after_the_hold");
+}
+
+#[test]
+fn a_selector_changed_while_the_candidate_serves_ends_the_attempt() {
+    Story::of("The owner changes the Service's selector while the candidate serves")
+        .when(verifying, "the owner narrows the selector of Service web", |w: &mut World| {
+            w.change_selector("web", &narrow());
+        })
+        .tell("selector_changed_verifying");
+}
+
+#[test]
+fn a_selector_put_back_is_set_again_once() {
+    Story::of("A GitOps engine puts the selector back: it is set again once")
+        .when(verifying, "the owner's tool applies Service web as it is in Git", |w: &mut World| {
+            w.put_selector_back("web");
+        })
+        .tell("selector_put_back_once");
+}
+
+#[test]
+fn a_selector_put_back_twice_ends_the_attempt() {
+    Story::of("A GitOps engine puts the selector back twice: it wins")
+        .when(verifying, "the owner's tool applies Service web as it is in Git", |w: &mut World| {
+            w.put_selector_back("web");
+        })
+        .when(set_again, "the owner's tool applies Service web as it is in Git, again", |w: &mut World| {
+            w.put_selector_back("web");
+        })
+        .tell("selector_put_back_twice");
+}
+
+#[test]
+fn a_selector_put_back_before_convergence_is_switched_again() {
+    Story::of("A GitOps engine puts the selector back right after the switch")
+        .when(switched, "the owner's tool applies Service web as it is in Git", |w: &mut World| {
+            w.put_selector_back("web");
+        })
+        .tell("selector_put_back_at_the_switch");
+}
+
+#[test]
+fn a_mark_that_is_stripped_before_the_switch_is_put_on_again() {
+    Story::of("Somebody takes the mark off between hold and switch")
+        .when(held, "somebody takes the mark off Service web", |w: &mut World| w.strip_mark("web"))
+        .tell("mark_stripped_held");
+}
+
+#[test]
+fn a_mark_that_is_stripped_while_the_candidate_serves_ends_the_attempt() {
+    for (word, when) in [("switched", switched as fn(&World) -> bool), ("verifying", verifying), ("folding", folding)] {
+        Story::of("Somebody takes the mark off")
+            .when(when, "somebody takes the mark off Service web", |w: &mut World| w.strip_mark("web"))
+            .tell(&format!("mark_stripped_{word}"));
+    }
+}
+
+#[test]
+fn a_workload_deployed_anew_before_the_hold_begins_again() {
+    Story::of("The owner deploys another image while the candidate is analyzed: a new attempt begins from the scan")
+        .when(analyzing, "the owner deploys v3", |w: &mut World| w.deploy(V3))
+        .tell("redeployed_once");
+}
+
+fn in_attempt(world: &World, number: i64) -> bool {
+    analyzing(world) && world.hotfix().unwrap().status.attempt.as_ref().is_some_and(|a| a.number == number)
+}
+
+#[test]
+fn a_workload_deployed_anew_three_times_is_not_raced() {
+    Story::of("The owner deploys again and again: after three attempts a person has to ask")
+        .when(|w: &World| in_attempt(w, 1), "the owner deploys v3", |w: &mut World| w.deploy(V3))
+        .when(|w: &World| in_attempt(w, 2), "the owner deploys v4", |w: &mut World| w.deploy(V4))
+        .when(|w: &World| in_attempt(w, 3), "the owner deploys v5", |w: &mut World| w.deploy(V5))
+        .tell("redeployed_three_times");
+}
+
+#[test]
+fn a_workload_deployed_anew_after_the_hold_gets_its_services_back() {
+    for (word, when) in [
+        ("growing", growing as fn(&World) -> bool),
+        ("held", held),
+        ("opened", opened),
+        ("switched", switched),
+        ("verifying", verifying),
+        ("verified", verified),
+        ("folding", folding),
+    ] {
+        Story::of("The owner deploys another image")
+            .when(when, "the owner deploys v3", |w: &mut World| w.deploy(V3))
+            .tell(&format!("redeployed_{word}"));
+    }
+}
+
+#[test]
+fn a_workload_deployed_anew_while_the_seal_is_pinned_is_unpinned() {
+    Story::of("The owner deploys another image in the middle of the rollback of a sick candidate")
+        .when(verifying, "v2 begins to answer its deep health check badly", |w: &mut World| w.image(V2).sick = true)
+        .when(
+            |w: &World| w.production().any(|service| service.selector.contains_key(names::POD_TEMPLATE_HASH)),
+            "the owner deploys v3",
+            |w: &mut World| w.deploy(V3),
+        )
+        .tell("redeployed_pinned");
+}
+
+#[test]
+fn a_fold_back_that_is_reverted_is_made_once_more() {
+    Story::of("A GitOps engine takes the patched image out: it is put in once more")
+        .when(folding, "the owner's tool applies the Deployment as it is in Git", |w: &mut World| w.deploy(V1))
+        .tell("fold_back_reverted_once");
+}
+
+#[test]
+fn a_fold_back_that_is_reverted_twice_fails() {
+    Story::of("A GitOps engine takes the patched image out twice: the exposure stays open, and that is said")
+        .when(folding, "the owner's tool applies the Deployment as it is in Git", |w: &mut World| w.deploy(V1))
+        .when(folding_again, "the owner's tool applies the Deployment as it is in Git, again", |w: &mut World| {
+            w.deploy(V1);
+        })
+        .tell("fold_back_reverted_twice");
+}
+
+#[test]
+fn a_workload_deleted_while_the_candidate_serves_is_let_go() {
+    Story::of("The Deployment is deleted while the candidate serves")
+        .when(verifying, "kubectl delete deployment web", World::delete_blue)
+        .with_an_outage_by_others()
+        .tell("blue_deleted");
+}
+
+#[test]
+fn a_workload_scaled_to_zero_while_the_candidate_serves_is_let_go() {
+    Story::of("The Deployment is scaled to zero while the candidate serves")
+        .when(verifying, "kubectl scale deployment web --replicas 0", |w: &mut World| w.scale_blue(0))
+        .with_an_outage_by_others()
+        .tell("blue_scaled_to_zero");
+}
+
+#[test]
+fn the_candidate_follows_an_autoscaler() {
+    for (word, when) in [
+        ("analyzing", analyzing as fn(&World) -> bool),
+        ("held", held),
+        ("opened", opened),
+        ("switched", switched),
+        ("verifying", verifying),
+        ("verified", verified),
+    ] {
+        Story::of("An autoscaler scales the Deployment up")
+            .when(when, "the autoscaler scales web to 5", |w: &mut World| w.scale_blue(5))
+            .tell(&format!("scaled_up_{word}"));
+    }
+}
+
+#[test]
+fn the_candidate_does_not_follow_downward() {
+    Story::of("An autoscaler scales the Deployment down while the candidate serves")
+        .when(verifying, "the autoscaler scales web to 2", |w: &mut World| w.scale_blue(2))
+        .tell("scaled_down_verifying");
+}
+
+#[test]
+fn a_budget_over_the_workload_covers_the_candidate_too() {
+    Story::of("A PodDisruptionBudget covers the workload: the candidate gets its own while it is there")
+        .given("A budget allows one pod to be missing.", World::add_budget)
+        .tell("budget");
+}
+
+#[test]
+fn a_budget_of_that_name_is_not_taken_for_ours() {
+    Story::of("A PodDisruptionBudget of somebody else has the name ours would get")
+        .given("A budget allows one pod to be missing.", World::add_budget)
+        .when(staging, "somebody makes a budget with the candidate's name", |w: &mut World| {
+            let name = w.green().unwrap().name.clone();
+            let selector = serde_json::json!({"matchLabels": {"app": "api"}});
+            let uid = w.next_uid("budget");
+            let budget = Budget { name: name.clone(), uid, labels: Map::new(), selector, spec: serde_json::json!({}) };
+            w.budgets.insert(name, budget);
+        })
+        .when(finished, "they take it away", |w: &mut World| w.budgets.retain(|name, _| name == "web"))
+        .tell("budget_taken");
+}
+
+#[test]
+fn the_mark_of_a_dead_hotfix_is_cleared_away() {
+    Story::of("A hotfix that is gone left its mark and its slot on the Service")
+        .given("Service web has hold/dead/1 and a slot nobody has.", |w: &mut World| {
+            let service = w.services.get_mut("web").unwrap();
+            service.annotations.insert(names::MARK.into(), names::hold("dead", 1));
+            service.selector.insert(names::SLOT.into(), names::slot("dead", 1));
+        })
+        .with_an_outage_by_others()
+        .tell("dead_mark");
+}
+
+#[test]
+fn a_candidate_deleted_by_somebody_ends_the_attempt() {
+    for (word, when) in [("analyzing", analyzing as fn(&World) -> bool), ("held", held), ("verifying", verifying)] {
+        Story::of("Somebody deletes the candidate")
+            .when(when, "somebody deletes the candidate", World::delete_green)
+            .with_an_outage_by_others()
+            .tell(&format!("green_deleted_{word}"));
+    }
+}
+
+#[test]
+fn a_candidate_deleted_during_the_fold_back_does_not_stop_it() {
+    Story::of("Somebody deletes the candidate during the fold-back")
+        .when(folding, "somebody deletes the candidate", World::delete_green)
+        .with_an_outage_by_others()
+        .tell("green_deleted_folding");
+}
+
+#[test]
+fn a_headless_service_is_drained_for_longer() {
+    Story::of("The Service is headless: clients resolve pods themselves, and get 30 s")
+        .given("Service web is headless.", |w: &mut World| w.services.get_mut("web").unwrap().headless = true)
+        .tell("headless");
+}
+
+#[test]
+fn a_claim_taken_away_does_not_let_two_hotfixes_mix() {
+    Story::of(
+        "Somebody deletes the Lease while the candidate serves, and a second hotfix begins: the mark is the fence",
+    )
+    .when(verifying, "somebody deletes the Lease", |w: &mut World| w.leases.clear())
+    .when(at_once, "somebody asks for v2 once more", |w: &mut World| w.ask("web-second", V2))
+    .tell("claim_stolen");
+}
+
+#[test]
+fn a_deployment_paused_during_the_rollback_is_no_matter() {
+    Story::of("The owner pauses the Deployment while the rollback runs")
+        .when(verifying, "v2 begins to answer its deep health check badly", |w: &mut World| w.image(V2).sick = true)
+        .when(rolling_back, "the owner pauses the Deployment", |w: &mut World| {
+            w.change_blue(Owns::Else, |raw| raw["spec"]["paused"] = serde_json::json!(true));
+        })
+        .when(finished, "and resumes it", |w: &mut World| {
+            w.change_blue(Owns::Else, |raw| drop(raw["spec"].as_object_mut().unwrap().remove("paused")));
+        })
+        .tell("blue_paused");
+}
+
+#[test]
+fn the_services_ports_may_change_meanwhile() {
+    Story::of("Somebody changes the ports of the Service while the candidate serves")
+        .when(verifying, "a port is added to Service web", |w: &mut World| {
+            let version = w.next_version();
+            let service = w.services.get_mut("web").unwrap();
+            service.ports.push(serde_json::json!({"name": "metrics", "port": 9090}));
+            service.resource_version = version;
+        })
+        .tell("ports_changed");
+}

@@ -1,0 +1,166 @@
+//! Rollouts that fail after traffic may have moved: it goes back, and nobody notices.
+
+use crate::moments::{
+    PHASES, analyzing, announced, finished, folding, in_trouble, rolling_back, scanning, switched, verifying,
+};
+use crate::story::Story;
+use crate::world::World;
+use crate::world::arrange::V2;
+
+#[test]
+fn a_candidate_that_cannot_be_opened_is_taken_back() {
+    Story::of("The kubelet does not follow the opening, so nothing is switched")
+        .given("Kubelets hang for gated pods.", |w: &mut World| w.script.kubelet_hangs = true)
+        .tell("opening_fails");
+}
+
+#[test]
+fn endpoints_that_do_not_follow_are_given_a_minute() {
+    Story::of("The endpoints do not follow the switch within the deadline")
+        .when(switched, "the EndpointSlice controller hangs", |w: &mut World| {
+            w.script.slices_hang.insert("web".into());
+        })
+        .when(rolling_back, "the EndpointSlice controller recovers", |w: &mut World| w.script.slices_hang.clear())
+        .tell("convergence_deadline");
+}
+
+#[test]
+fn a_sick_candidate_is_sealed_off_with_a_pin() {
+    Story::of("A candidate that is sick but ready loses its traffic at once: the seal names blue's ReplicaSet")
+        .when(verifying, "v2 begins to answer its deep health check badly", |w: &mut World| w.image(V2).sick = true)
+        .tell("verification_fails");
+}
+
+#[test]
+fn a_sick_candidate_behind_two_services_is_sealed_off_from_both() {
+    Story::of("A sick candidate behind two Services")
+        .given("Another Service, web-internal, selects the same pods.", |w: &mut World| w.add_service("web-internal"))
+        .when(verifying, "v2 begins to answer its deep health check badly", |w: &mut World| w.image(V2).sick = true)
+        .tell("verification_fails_two_services");
+}
+
+#[test]
+fn a_dead_candidate_gives_the_traffic_back_in_one_reconcile() {
+    let told = Story::of("The candidate dies after the switch; the seal does not wait for anybody")
+        .when(verifying, "every container of v2 dies", |w: &mut World| w.image(V2).dead = true)
+        .with_an_outage_by_others()
+        .tell("green_dies");
+    assert_eq!(told.world.serving("web").len(), 3);
+}
+
+#[test]
+fn a_candidate_that_dies_while_it_is_switched_to_gives_the_traffic_back() {
+    Story::of("The candidate dies between the switch and convergence")
+        .when(switched, "every container of v2 dies", |w: &mut World| w.image(V2).dead = true)
+        .with_an_outage_by_others()
+        .with_a_race()
+        .tell("green_dies_at_the_switch");
+}
+
+#[test]
+fn a_candidate_that_dies_during_the_fold_back_is_sealed_early() {
+    Story::of("The candidate dies while the Deployment rolls: the seal comes early, and the fold-back goes on")
+        .when(folding, "the candidate's pods break", |w: &mut World| {
+            let name = w.green().unwrap().name.clone();
+            let broken: Vec<String> = w.pods_of(&name).map(|pod| pod.name.clone()).collect();
+            w.script.broken.extend(broken);
+        })
+        .with_an_outage_by_others()
+        .tell("green_dies_folding");
+}
+
+#[test]
+fn a_pod_of_the_candidate_that_is_replaced_is_opened_late() {
+    Story::of("A pod of the candidate is evicted while it serves; its successor is opened at once")
+        .when(verifying, "a pod of the candidate is evicted", |w: &mut World| {
+            let name = w.green().unwrap().name.clone();
+            let pod = w.pods_of(&name).next().unwrap().name.clone();
+            w.delete_pod(&pod);
+        })
+        .tell("green_pod_replaced");
+}
+
+#[test]
+fn a_hotfix_can_be_deleted_in_every_phase() {
+    for (word, when) in PHASES {
+        Story::of("The hotfix is deleted")
+            .when(*when, "kubectl delete of the hotfix", World::delete_the_hotfix)
+            .tell(&format!("deleted_{word}"));
+    }
+}
+
+#[test]
+fn a_hotfix_can_be_aborted_in_every_phase() {
+    for (word, when) in PHASES {
+        Story::of("A person aborts the attempt")
+            .when(*when, "the hotfix is annotated with abort: 1/the shop is closing", |w: &mut World| w.abort(1))
+            .tell(&format!("aborted_{word}"));
+    }
+}
+
+#[test]
+fn an_abort_of_another_attempt_is_acknowledged_and_not_carried_out() {
+    Story::of("An abort that names another attempt does nothing")
+        .when(analyzing, "the hotfix is annotated with abort: 7/the shop is closing", |w: &mut World| w.abort(7))
+        .tell("stale_abort");
+}
+
+#[test]
+fn nothing_is_sent_to_a_broken_deployment_while_the_candidate_serves() {
+    Story::of("Verification fails while the Deployment's own pods are broken: the traffic stays until they recover")
+        .when(verifying, "every pod of web breaks", World::break_blue)
+        .when(verifying, "v2 begins to answer its deep health check badly", |w: &mut World| w.image(V2).sick = true)
+        .when(in_trouble, "the pods of web recover", World::mend_blue)
+        .with_an_outage_by_others()
+        .tell("blue_broken_recovers");
+}
+
+#[test]
+fn a_person_can_release_the_traffic_to_a_broken_deployment() {
+    Story::of(
+        "Verification fails while the Deployment's own pods are broken: a person sends the traffic back regardless",
+    )
+    .when(verifying, "every pod of web breaks", World::break_blue)
+    .when(verifying, "v2 begins to answer its deep health check badly", |w: &mut World| w.image(V2).sick = true)
+    .when(in_trouble, "the hotfix is annotated with release: 1/better nothing than this", |w: &mut World| {
+        w.annotate("securityhotfix.dev/release", "1/better nothing than this");
+    })
+    .with_an_outage_by_others()
+    .tell("blue_broken_released");
+}
+
+#[test]
+fn a_namespace_can_be_deleted_in_every_phase() {
+    for (word, when) in PHASES {
+        Story::of("The namespace is deleted")
+            .when(*when, "kubectl delete namespace", World::terminate_namespace)
+            .with_an_outage_by_others()
+            .tell(&format!("namespace_deleted_{word}"));
+    }
+}
+
+#[test]
+fn a_create_that_lands_late_is_swept() {
+    Story::of("A create of the candidate that was in flight lands after the end, and is removed")
+        .given("Tests fail.", |w: &mut World| w.script.tests_fail = true)
+        .when(finished, "a create of the candidate lands that was sent long before", World::land_late_create)
+        .tell("late_create");
+}
+
+#[test]
+fn a_claim_is_given_up_with_the_attempt() {
+    let told = Story::of("The scan fails after somebody removed the claim")
+        .when(scanning, "somebody deletes the Lease", |w: &mut World| w.leases.clear())
+        .tell("claim_removed");
+    assert!(told.world.leases.is_empty());
+}
+
+#[test]
+fn a_service_that_is_deleted_counts_as_done() {
+    Story::of("One of two Services is deleted between hold and switch")
+        .given("Another Service, web-internal, selects the same pods.", |w: &mut World| w.add_service("web-internal"))
+        .when(announced, "Service web-internal is deleted", |w: &mut World| {
+            w.services.remove("web-internal");
+        })
+        .tell("service_deleted");
+}
