@@ -11,6 +11,7 @@ macro_rules! tell {
 pub mod app;
 pub mod check;
 pub mod cluster;
+pub mod demo;
 pub mod digest;
 pub mod http;
 pub mod images;

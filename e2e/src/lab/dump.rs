@@ -21,7 +21,11 @@ pub async fn dump(ground: &Ground, namespace: &str) -> String {
     let mut text = String::new();
     for (title, question) in questions {
         let answer = ground.kubectl(&question, None).await.unwrap_or_else(|error| error.to_string());
-        text += &format!("--- {title}\n{}\n", answer.trim_end());
+        text += "--- ";
+        text += title;
+        text += "\n";
+        text += answer.trim_end();
+        text += "\n";
     }
     let deployment = format!("deployment/{RELEASE}");
     let log = ground.kubectl(&["logs", "-n", OPERATOR_NAMESPACE, &deployment, "--tail=2000"], None).await;

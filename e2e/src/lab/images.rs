@@ -25,12 +25,12 @@ pub struct Images {
 
 impl Images {
     /// Images of these programs for this ground's registry.
-    pub fn new(ground: &Arc<Ground>, programs: Programs) -> Result<Self, LabError> {
+    pub fn new(ground: &Arc<Ground>, programs: Programs) -> Self {
         let work = std::env::temp_dir().join(format!("hotfix-images-{}", std::process::id()));
         let skopeo = Arc::clone(ground);
         let registry =
             Registry::new(ground.registry(), ground.transport(), move || skopeo.command("skopeo"), work.clone());
-        Ok(Self { registry, programs, work, webs: Mutex::default() })
+        Self { registry, programs, work, webs: Mutex::default() }
     }
 
     /// The operator.

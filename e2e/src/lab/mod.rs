@@ -110,7 +110,7 @@ impl Lab {
     /// Installs the operator on a cluster, built from these programs.
     pub fn on(ground: Ground, programs: Programs, options: &Options) -> Result<Self, LabError> {
         let ground = Arc::new(ground);
-        let lab = Self { images: Images::new(&ground, programs)?, ground, profile: options.profile };
+        let lab = Self { images: Images::new(&ground, programs), ground, profile: options.profile };
         lab.ground.run(async || lab.install(&options.log).await)??;
         Ok(lab)
     }
@@ -220,6 +220,21 @@ impl Lab {
             let scene = Scene::set(self, namespace).await?;
             Ok(work(&scene).await)
         })?
+    }
+
+    /// Takes a scene's namespace and policy away.
+    pub fn scene_over(&self, namespace: &str) -> Result<(), LabError> {
+        self.ground.run(async || Scene::take_away(self, namespace).await)?
+    }
+
+    /// Leaves everything up.
+    pub fn keep(self) -> Result<(), LabError> {
+        let Self { images, ground, .. } = self;
+        drop(images);
+        if let Some(Ground::Local(cluster)) = Arc::into_inner(ground) {
+            cluster.leave_running()?;
+        }
+        Ok(())
     }
 
     /// Takes a local cluster down. On somebody's own cluster, takes away what [`Lab::on`] installed.

@@ -119,21 +119,26 @@ impl<'a> Scene<'a> {
             "metadata": {"name": namespace, "labels": {"securityhotfix.dev/policy": namespace}},
         });
         let scene = Self { lab, client, namespace: namespace.to_owned() };
-        scene.strike("--wait=true").await?;
+        Self::strike(lab, namespace, "--wait=true").await?;
         lab.apply(&manifest.to_string()).await?;
         Ok(scene)
     }
 
     /// Takes the namespace and its policy away; the end of it is not waited for.
     pub async fn leave(&self) -> Result<(), LabError> {
-        self.strike("--wait=false").await
+        Self::strike(self.lab, &self.namespace, "--wait=false").await
     }
 
-    async fn strike(&self, wait: &str) -> Result<(), LabError> {
-        let delete = ["delete", "--ignore-not-found", wait];
-        let namespace = format!("namespace/{}", self.namespace);
-        let policy = format!("hotfixpolicies.securityhotfix.dev/{}", self.namespace);
-        self.lab.ground().kubectl(&[&delete[..], &[&namespace, &policy]].concat(), None).await.map(drop)
+    /// Takes the namespace and its policy away, and waits for the end of it.
+    pub(super) async fn take_away(lab: &Lab, namespace: &str) -> Result<(), LabError> {
+        Self::strike(lab, namespace, "--wait=true").await
+    }
+
+    async fn strike(lab: &Lab, namespace: &str, wait: &str) -> Result<(), LabError> {
+        let policy = format!("hotfixpolicies.securityhotfix.dev/{namespace}");
+        let namespace = format!("namespace/{namespace}");
+        let delete = ["delete", "--ignore-not-found", wait, &namespace, &policy];
+        lab.ground().kubectl(&delete, None).await.map(drop)
     }
 
     /// An API of this namespace.
@@ -256,7 +261,8 @@ impl<'a> Scene<'a> {
 
     /// Everything of ours that is still there.
     pub async fn leftovers(&self) -> Result<Vec<String>, LabError> {
-        leftovers(&self.client, &self.namespace).await
+        // On the heap: nine lists at once are a large future.
+        Box::pin(leftovers(&self.client, &self.namespace)).await
     }
 
     /// Waits until nothing of ours is left but the records.

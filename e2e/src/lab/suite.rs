@@ -60,7 +60,9 @@ pub fn play(name: &str, scenarios: &[&[Scenario]]) -> ExitCode {
     let asked = |scenario: &&Scenario| words.is_empty() || words.iter().any(|word| scenario.name.contains(&**word));
     let chosen: Vec<Scenario> = scenarios.iter().copied().flatten().filter(asked).copied().collect();
     if listed {
-        chosen.iter().for_each(|scenario| println!("{}: test", scenario.name));
+        for scenario in &chosen {
+            println!("{}: test", scenario.name);
+        }
         return ExitCode::SUCCESS;
     }
     if chosen.is_empty() {
@@ -88,13 +90,13 @@ fn on_a_lab(name: &str, chosen: &[Scenario]) -> Result<Vec<&'static str>, LabErr
     let lab = Lab::up(&Options::named(&name))?;
     let of = |how| chosen.iter().filter(|scenario| scenario.how == how).copied().collect::<VecDeque<_>>();
     let failed = Mutex::default();
-    side_by_side(&lab, Mutex::new(of(How::Together)), AT_ONCE, &failed);
-    side_by_side(&lab, Mutex::new(of(How::Alone)), 1, &failed);
+    side_by_side(&lab, &Mutex::new(of(How::Together)), AT_ONCE, &failed);
+    side_by_side(&lab, &Mutex::new(of(How::Alone)), 1, &failed);
     lab.down()?;
     Ok(failed.into_inner().unwrap_or_default())
 }
 
-fn side_by_side(lab: &Lab, scenarios: Mutex<VecDeque<Scenario>>, at_once: usize, failed: &Mutex<Vec<&'static str>>) {
+fn side_by_side(lab: &Lab, scenarios: &Mutex<VecDeque<Scenario>>, at_once: usize, failed: &Mutex<Vec<&'static str>>) {
     let next = || scenarios.lock().ok().and_then(|mut scenarios| scenarios.pop_front());
     thread::scope(|scope| {
         for _ in 0..at_once {
