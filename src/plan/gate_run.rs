@@ -308,6 +308,8 @@ fn ask(o: &Observed, attempt: &Attempt, gate: Gate, entry: &GateCheck, check: &C
         Ok(path) => path,
         Err(why) => return Ran::unproven(why),
     };
+    // What is asked is what is told: people read the path with its arguments.
+    let http = HttpCheck { path, ..http.clone() };
     let key = (entry.check.clone(), check.generation);
     let green = o.green_pods();
     let pods: Vec<_> = green.iter().filter(|pod| stage::is_up(pod, attempt)).collect();
@@ -329,10 +331,10 @@ fn ask(o: &Observed, attempt: &Attempt, gate: Gate, entry: &GateCheck, check: &C
         attempt: attempt.number,
         gate,
         check: key,
-        http: HttpCheck { path, ..http.clone() },
+        http: http.clone(),
         pods: pods.iter().filter_map(|pod| Some((pod.uid.clone(), pod.ip.clone()?))).collect(),
     };
-    Ran { state: http::judge(http, &streaks), action: None, want: Some(want), wake: None, job: None, subject: None }
+    Ran { state: http::judge(&http, &streaks), action: None, want: Some(want), wake: None, job: None, subject: None }
 }
 
 /// What the checks said, one entry for each piece of evidence.

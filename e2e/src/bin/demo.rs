@@ -3,9 +3,9 @@
 use std::process::ExitCode;
 
 use clap::{Parser, ValueEnum};
-use hotfix_e2e::demo::{self, Afterwards, Place, Screen};
+use hotfix_e2e::demo::{self, Afterwards, Place, Screen, Summary};
 use hotfix_e2e::lab::Profile;
-use serde_json::json;
+use serde::Serialize;
 
 /// Plays a hotfix that goes through and one that goes back by itself, on a real cluster, under load.
 #[derive(Debug, Parser)]
@@ -22,6 +22,12 @@ struct Arguments {
     /// How the programs are built.
     #[arg(long, env = "PROFILE", value_enum, default_value_t = Build::Dev)]
     profile: Build,
+}
+
+/// The line on standard output.
+#[derive(Serialize)]
+struct Line<'a> {
+    demo: &'a Summary,
 }
 
 #[derive(Debug, Clone, Copy, ValueEnum)]
@@ -45,7 +51,10 @@ fn main() -> ExitCode {
     };
     match demo::play(&place, profile, afterwards, &Screen::default()) {
         Ok(summary) => {
-            println!("{}", json!({"demo": summary}));
+            match serde_json::to_string(&Line { demo: &summary }) {
+                Ok(line) => println!("{line}"),
+                Err(error) => return complain(&error.to_string()),
+            }
             if summary.is_as_told() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
         }
         Err(error) => complain(&error.to_string()),

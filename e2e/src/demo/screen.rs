@@ -48,10 +48,11 @@ impl Screen {
             VerdictWord::Inconclusive => "inconclusive",
         };
         let gate = format!("{:?}", record.gate).to_lowercase();
-        let subject = record.subject.as_deref().map_or_else(String::new, |subject| format!(" of {subject}"));
-        let evidence = record.evidence.as_deref().map_or_else(String::new, |hash| {
-            format!(" [report sha256:{}]", hash.get(..12).unwrap_or(hash))
-        });
+        let subject = record.subject.as_deref().map_or_else(String::new, |subject| format!(" of {}", short(subject)));
+        let evidence = record
+            .evidence
+            .as_deref()
+            .map_or_else(String::new, |hash| format!(" [report sha256:{}]", hash.get(..12).unwrap_or(hash)));
         self.line(at, "", &format!("  {gate} gate, {}{subject}: {word}. {}{evidence}", record.check, record.message));
     }
 
@@ -93,10 +94,19 @@ impl Screen {
         match place {
             Place::OwnCluster => tell!("Remove it: make down"),
             Place::CurrentContext(_) => {
-                tell!("Remove it: kubectl delete namespace {}; helm uninstall hotfix-operator -n hotfix-system", super::NAMESPACE);
+                tell!(
+                    "Remove it: kubectl delete namespace {}; helm uninstall hotfix-operator -n hotfix-system",
+                    super::NAMESPACE
+                );
             }
         }
     }
+}
+
+/// A digest is told by its beginning.
+fn short(subject: &str) -> &str {
+    let digits = subject.find("sha256:").map_or(subject.len(), |at| at + "sha256:".len() + 12);
+    subject.get(..digits).unwrap_or(subject)
 }
 
 fn clock(time: Duration) -> String {

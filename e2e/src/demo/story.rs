@@ -9,8 +9,8 @@ use securityhotfix::api::{ConditionType, Outcome, Phase, SecurityHotfix, Side};
 
 use super::Screen;
 use crate::images::Published;
-use crate::lab::{Ground, LabError, PATIENCE, Scene, Workload, condition, is_finished, outcome};
-use crate::lab::Clients;
+use crate::lab::{Clients, Ground, LabError, PATIENCE, Scene, Workload, condition, is_finished, outcome};
+use crate::load::Micros;
 
 /// The clients ask this long before the hotfix comes, and after it is over.
 const AROUND: Duration = Duration::from_secs(3);
@@ -90,10 +90,13 @@ impl Told<'_> {
         let total = ledger.total();
         let versions: Vec<_> = total.versions.keys().cloned().collect();
         screen.traffic(took, Some(Side::Blue), total);
+        // Of a rollback the switch is told alone: what came before it was seen to fail.
+        let until =
+            latch.and_then(|latch| u64::try_from(latch.at.timestamp().as_microsecond()).ok()).unwrap_or(u64::MAX);
         if let [old, new] = &versions[..]
-            && let Some(mixed) = ledger.mixed(old, new)
+            && let Some(mixed) = ledger.during(Micros(0)..Micros(until)).mixed(old, new)
         {
-            screen.line(took, "", &format!("  both versions answered new connections for {mixed}"));
+            screen.line(took, "", &format!("  at the switch both versions answered new connections for {mixed}"));
         }
         let nothing = if left.is_empty() {
             "nothing of the operator's is left but the record: `kubectl get hotfixreports`".to_owned()
@@ -107,7 +110,8 @@ impl Told<'_> {
     /// Tells what happens until the hotfix has come to its end.
     async fn watch(&self, begun: Instant, clients: &Clients<'_>) -> Result<SecurityHotfix, LabError> {
         let mut shown = Shown::default();
-        let mut changes = pin!(watcher::watch_object(self.scene.api::<SecurityHotfix>(), self.hotfix).default_backoff());
+        let mut changes =
+            pin!(watcher::watch_object(self.scene.api::<SecurityHotfix>(), self.hotfix).default_backoff());
         let mut tick = tokio::time::interval(TICK);
         tick.reset();
         loop {

@@ -17,6 +17,7 @@ use super::leftovers::leftovers;
 use super::production::Production;
 use super::wait::{until, until_clear};
 use super::{Lab, PATIENCE, dump, manifest};
+use crate::http;
 use crate::images::Published;
 use crate::load::generator::Plan;
 use crate::load::{Ledger, Load, Snapshot};
@@ -154,7 +155,36 @@ impl<'a> Scene<'a> {
         let places = [("name", name), ("namespace", &*self.namespace), ("replicas", "3"), ("image", image.as_str())];
         self.lab.apply(&manifest::fill(manifest::WEB, &places)).await?;
         self.rolled_out(name).await?;
+        self.answers(name).await?;
         Ok(Workload { name: name.to_owned(), image: image.clone() })
+    }
+
+    /// Waits until the Service answers: an available pod is known to kube-proxy only a moment later.
+    async fn answers(&self, name: &str) -> Result<(), LabError> {
+        if self.lab.cluster().is_none() {
+            // From outside nobody can ask; the routes of any cluster follow within this time.
+            tokio::time::sleep(Duration::from_secs(5)).await;
+            return Ok(());
+        }
+        let address = self.address(name).await?;
+        until_clear(&format!("an answer of Service {name}"), PATIENCE, async || {
+            let asked = tokio::time::timeout(Duration::from_secs(1), http::get(address, name, "/")).await;
+            Ok(match asked {
+                Ok(Ok(reply)) if reply.status.is_success() => Vec::new(),
+                Ok(Ok(reply)) => vec![format!("status {}", reply.status)],
+                Ok(Err(failure)) => vec![failure.to_string()],
+                Err(_elapsed) => vec!["no answer".to_owned()],
+            })
+        })
+        .await
+    }
+
+    /// Where a Service of the scene is reached inside the cluster.
+    pub async fn address(&self, service: &str) -> Result<SocketAddr, LabError> {
+        let found = self.api::<Service>().get(service).await.asked(|| "reading the Service".to_owned())?;
+        let ip = found.spec.and_then(|spec| spec.cluster_ip).and_then(|ip| ip.parse().ok());
+        let ip = ip.ok_or_else(|| LabError::Unfit(format!("Service {service} has no address")))?;
+        Ok(SocketAddr::new(ip, 80))
     }
 
     /// Waits until the Deployment's own rollout is complete.
@@ -284,11 +314,8 @@ impl<'a> Scene<'a> {
         keep_alive_clients: u16,
         rate: u32,
     ) -> Result<Clients<'_>, LabError> {
-        let service = self.api::<Service>().get(&workload.name).await.asked(|| "reading the Service".to_owned())?;
-        let ip = service.spec.and_then(|spec| spec.cluster_ip).and_then(|ip| ip.parse().ok());
-        let ip = ip.ok_or_else(|| LabError::Unfit(format!("Service {} has no address", workload.name)))?;
         let plan = Plan {
-            address: SocketAddr::new(ip, 80),
+            address: self.address(&workload.name).await?,
             host: workload.name.clone(),
             path: "/".to_owned(),
             new_clients,
