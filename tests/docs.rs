@@ -2,6 +2,8 @@
 
 use std::path::Path;
 
+use securityhotfix::api::SecurityCheck;
+
 fn read(path: &str) -> String {
     std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join(path))
         .unwrap_or_else(|error| panic!("{path}: {error}"))
@@ -45,5 +47,22 @@ fn every_dependency_has_a_line_in_the_architecture() {
     assert!(names.len() > 10, "the dependencies were not found in Cargo.toml");
     for name in names {
         assert!(architecture.contains(name), "{name} has no line in ARCHITECTURE.md");
+    }
+}
+
+#[test]
+fn every_check_in_the_guide_can_be_applied() {
+    let guide = read("docs/checks.md");
+    let blocks: Vec<&str> = guide.split("```yaml\n").skip(1).filter_map(|rest| rest.split("```").next()).collect();
+    assert!(blocks.len() >= 4, "the examples were not found in docs/checks.md");
+    for block in blocks {
+        let check: SecurityCheck = serde_saphyr::from_str(block).unwrap_or_else(|error| panic!("{block}: {error}"));
+        let told = serde_json::to_value(&check.spec).unwrap();
+        let written: serde_json::Value = serde_saphyr::from_str(block).unwrap();
+        for (kind, fields) in written["spec"].as_object().unwrap() {
+            for field in fields.as_object().unwrap().keys() {
+                assert!(told[kind].get(field).is_some(), "{block}: {kind} has no field {field}");
+            }
+        }
     }
 }

@@ -103,6 +103,11 @@ impl<T> Clone for Read<'_, T> {
 
 impl<T> Copy for Read<'_, T> {}
 
+/// A reason as the last clause of a sentence, whether it was written as a clause or as a sentence of its own.
+fn clause(why: &str) -> &str {
+    why.trim_end().trim_end_matches('.')
+}
+
 /// The first `shown` of a list for a message, and how many more there are.
 fn listed<T: std::fmt::Display>(items: &[T], shown: usize) -> String {
     let text = items.iter().take(shown).map(T::to_string).collect::<Vec<_>>().join(", ");

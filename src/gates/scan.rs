@@ -8,7 +8,7 @@
 
 use std::collections::HashSet;
 
-use super::{CheckOutcome, Counts, Evidence, Read, Verdict, Violation, listed};
+use super::{CheckOutcome, Counts, Evidence, Read, Verdict, Violation, clause, listed};
 use crate::api::ScanFormat;
 use crate::findings::{AliasSet, Finding, ScanReport, Severity, packages_hint};
 
@@ -141,8 +141,9 @@ fn usable(scan: &Scan<'_>, what: &str, input: &ScanInput<'_>) -> Option<Violatio
         Ok(read) => read.content,
         Err(why) => {
             return Some(Violation::inconclusive(format!(
-                "The scan of {what} of {container} ({}) gave no usable report: {why}.",
-                scan.image
+                "The scan of {what} of {container} ({}) gave no usable report: {}.",
+                scan.image,
+                clause(why)
             )));
         }
     };

@@ -228,7 +228,7 @@ fn a_scanner_that_recognised_nothing_proves_nothing() {
 
 #[test]
 fn a_missing_report_proves_nothing_and_says_why() {
-    let (verdict, message) = after(|case| case.candidate = Err("the result of the check was cut off"));
+    let (verdict, message) = after(|case| case.candidate = Err("the result of the check was cut off."));
     assert_eq!(verdict, Verdict::Inconclusive);
     assert_eq!(
         message,

@@ -3,7 +3,7 @@
 //! Success needs both to agree. A declared report that is not there, cannot be read or tells no whole run proves
 //! failures, never success; an exit code of a command that did not run, or was ended, proves nothing.
 
-use super::{CheckOutcome, Counts, Evidence, Read, Verdict, Violation, listed};
+use super::{CheckOutcome, Counts, Evidence, Read, Verdict, Violation, clause, listed};
 use crate::api::ReportFormat;
 use crate::findings::{TestFailure, TestReport};
 
@@ -50,7 +50,7 @@ pub fn judge(input: &TestInput<'_>) -> CheckOutcome {
     let run = match &input.run {
         Ok(run) => run,
         Err(why) => {
-            let message = format!("The test of {} gave no usable result: {why}.", input.subject);
+            let message = format!("The test of {} gave no usable result: {}.", input.subject, clause(why));
             return CheckOutcome::new(Verdict::Inconclusive, &message, Vec::new());
         }
     };
@@ -88,9 +88,11 @@ fn report_can_be_read(input: &TestInput<'_>, run: &TestRun<'_>) -> Option<Violat
     let format = input.declared?;
     match run.report {
         Some(Ok(_)) => None,
-        Some(Err(why)) => {
-            Some(Violation::inconclusive(format!("The report of the test of {} cannot be used: {why}.", input.subject)))
-        }
+        Some(Err(why)) => Some(Violation::inconclusive(format!(
+            "The report of the test of {} cannot be used: {}.",
+            input.subject,
+            clause(why)
+        ))),
         None => Some(Violation::inconclusive(format!(
             "The check declares a {format:?} report, and the test of {} brought none.",
             input.subject
