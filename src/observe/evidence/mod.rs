@@ -96,6 +96,18 @@ impl Gatherer {
             }
         }
         self.probes.ask(id, wants);
+        self.drop_outdated(&id.uid);
+    }
+
+    /// Forgets what is not shown any more: a hotfix that rests must not keep a Deployment and a pod in memory.
+    fn drop_outdated(&self, uid: &str) {
+        let mut all = lock(&self.found);
+        let Some(found) = all.get_mut(uid) else { return };
+        found.resolution.take_if(|finding| finding.asking.is_none() && finding.shown(all_resolved).is_none());
+        found.rehearsal.take_if(|finding| finding.asking.is_none() && finding.shown(any).is_none());
+        if found.resolution.is_none() && found.rehearsal.is_none() {
+            all.remove(uid);
+        }
     }
 
     /// What was found out up to now.
@@ -159,6 +171,7 @@ impl Gatherer {
                 // Another question was asked meanwhile, or the hotfix forgotten.
                 let Some(finding) = finding.filter(|finding| finding.question == asked) else { return };
                 finding.answer = Some((Instant::now(), answer));
+                // This aborts the task it is in, which has nothing to wait for any more and so ends as usual.
                 finding.asking = None;
             }
             wake(&id);
@@ -182,4 +195,29 @@ fn any<T>(_: &T) -> bool {
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     // Nothing panics while it is held; should it ever, what it guards can be found out again.
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn finding(asked: u32, age: Duration) -> Finding<u32, bool> {
+        let at = Instant::now().checked_sub(age).expect("the machine has been up for longer");
+        Finding { question: asked, asking: None, answer: Some((at, true)) }
+    }
+
+    #[test]
+    fn an_answer_is_asked_for_again_once_it_is_old_or_was_a_refusal() {
+        assert!(finding(1, Duration::ZERO).answers(&1, any));
+        assert!(!finding(1, Duration::ZERO).answers(&2, any), "another question");
+        assert!(!finding(1, FRESH).answers(&1, any), "too old");
+        assert!(!finding(1, Duration::ZERO).answers(&1, |_| false), "a refusal");
+    }
+
+    #[test]
+    fn a_refusal_is_shown_for_longer_than_a_finding() {
+        assert!(finding(1, Duration::ZERO).shown(any).is_some());
+        assert!(finding(1, FRESH).shown(any).is_none());
+        assert!(finding(1, FRESH).shown(|_| false).is_some());
+    }
 }
