@@ -238,7 +238,15 @@ fn record(o: &Observed, input: &Input<'_>, mut attempt: Attempt, now: Timestamp)
     if let Some(token) = rest::retry_token(o) {
         status.last_handled = Some(Handled { retry: Some(token.clone()), ..status.last_handled.unwrap_or_default() });
     }
-    let patched = input.blue.is_patched(&attempt) && o.blue_pods().iter().all(|pod| pod.runs_approved(&attempt));
+    let patched = input.blue.is_patched(&attempt);
+    if patched && !o.blue_pods().iter().all(|pod| pod.runs_approved(&attempt)) {
+        // There is nothing to fold back into it, and its old pods are on their way out.
+        let why = format!(
+            "Deployment {} has the patched image already; waiting until its last pod with the old one is gone.",
+            input.blue.name
+        );
+        return Step::trouble(Trouble::time(Reason::TargetRollingOut, why), Some(after(now, ASK_AGAIN)));
+    }
     let mut notes: Vec<Note> =
         preflight::warnings(input).into_iter().map(|text| Note::warning(Reason::Pending, "Preflight", text)).collect();
     if patched {

@@ -146,6 +146,11 @@ impl Observed {
         })
     }
 
+    /// Name of another hotfix for a message, or its uid where it is gone.
+    pub fn name_of<'a>(&'a self, uid: &'a str) -> &'a str {
+        self.others.iter().find(|other| other.uid == uid).map_or(uid, |other| &other.name)
+    }
+
     /// True when another hotfix that may still write has its mark on this Service.
     pub fn is_anothers(&self, service: &Service) -> bool {
         let mark = service.mark();

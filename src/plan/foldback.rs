@@ -57,7 +57,9 @@ fn put(o: &Observed, attempt: &Attempt, blue: &Workload, now: Timestamp) -> Step
         );
         return hand_back(o, attempt, end, now);
     }
-    if attempt.fold_generation == Some(blue.generation) {
+    // Our write and its undoing are two changes. A single one since the announcement was not about the image: an
+    // autoscaler's, most likely.
+    if attempt.fold_generation.is_some_and(|announced| blue.generation <= announced + 1) {
         return Step::act(Action::FoldBack { blue: blue.versioned(), images: patches(blue, attempt) });
     }
     if attempt.folds < FOLDS_MAX {

@@ -144,7 +144,8 @@ fn dress(o: &Observed, step: Step, now: Timestamp) -> Decision {
         Step::Wait(Wait { trouble, wants, wake }) => {
             let status = status::dress(o.status().clone(), o, trouble.as_ref(), moment);
             // Before an attempt the first question is answered within seconds: saying that it was asked is not worth a write.
-            let asking = !wants.is_empty() && trouble.is_none() && o.attempt().is_none();
+            let under_way = o.attempt().is_some_and(|attempt| attempt.finished_at.is_none());
+            let asking = !wants.is_empty() && trouble.is_none() && !under_way;
             let leaving = o.deleting() && o.attempt().is_none();
             let changed = status != *o.status() && !asking && !leaving;
             let news = trouble.filter(|trouble| changed && is_new(o, trouble));

@@ -68,7 +68,7 @@ fn target(input: &Input<'_>) -> Option<Trouble> {
     if blue.deleting {
         return Some(Trouble::person(
             Reason::TargetTerminating,
-            format!("Deployment {name} is being deleted; there is nothing to fix."),
+            format!("Deployment {name} is being deleted; there is nothing to fix; delete the hotfix."),
         ));
     }
     if blue.paused {
@@ -166,7 +166,7 @@ fn pods(input: &Input<'_>) -> Option<Trouble> {
         return Some(Trouble::person(
             Reason::PodsNotDoubled,
             format!(
-                "The pods of {} use host ports or the host's network, so a second set cannot run beside them.",
+                "The pods of {} use host ports or the host's network, so a second set cannot run beside them; change the image directly, or give them ports of their own.",
                 input.blue.name
             ),
         ));
@@ -175,7 +175,7 @@ fn pods(input: &Input<'_>) -> Option<Trouble> {
     blue_pods.iter().find_map(foreign).map(|gate| {
         Trouble::person(
             Reason::PodLoadBalancer,
-            format!("The pods of {} have the readiness gate {gate}: what sets it registers pods by itself and would not follow the switch.", input.blue.name),
+            format!("The pods of {} have the readiness gate {gate}: what sets it registers pods by itself and would not follow the switch; let the load balancer use instance targets.", input.blue.name),
         )
     })
 }
@@ -192,7 +192,7 @@ fn volumes(input: &Input<'_>) -> Option<Trouble> {
     (!read_only).then(|| {
         Trouble::person(
             Reason::PodsNotDoubled,
-            format!("The pods of {} write to the volume claim {claim}; two versions at once could corrupt it, and one node at a time may mount it.", input.blue.name),
+            format!("The pods of {} write to the volume claim {claim}; two versions at once could corrupt it, and one node at a time may mount it. Change the image directly.", input.blue.name),
         )
     })
 }
@@ -213,7 +213,7 @@ fn services(input: &Input<'_>) -> Option<Trouble> {
         return Some(Trouble::person(
             Reason::ServiceUnsupported,
             format!(
-                "{} Services select the pods of {}; at most {SERVICES_MAX} can be switched.",
+                "{} Services select the pods of {}; at most {SERVICES_MAX} can be switched; remove those that nobody uses.",
                 services.len(),
                 blue.name
             ),
@@ -236,15 +236,17 @@ pub fn one_service(input: &Input<'_>, service: &Service) -> Option<Trouble> {
         ));
     }
     if service.type_ == "ExternalName" {
-        return unsupported("it is of type ExternalName");
+        return unsupported("it is of type ExternalName; take its selector away, or its type");
     }
     if service.publish_not_ready {
         return unsupported(
-            "publishNotReadyAddresses sends traffic to pods that are not ready, so to a candidate before its gates passed",
+            "publishNotReadyAddresses sends traffic to pods that are not ready, so to a candidate before its gates passed; take the field away",
         );
     }
     if service.owner_selector().contains_key(POD_TEMPLATE_HASH) && !service.is_pinned() {
-        return unsupported("its selector needs pod-template-hash, so it can never follow a new version");
+        return unsupported(
+            "its selector needs pod-template-hash, so it can never follow a new version; take that key away",
+        );
     }
     if let Some(trouble) = held_by_other(observed, service) {
         return Some(trouble);
@@ -273,7 +275,10 @@ pub fn one_service(input: &Input<'_>, service: &Service) -> Option<Trouble> {
     if unknown.is_some() {
         return Some(Trouble::time(
             Reason::ServiceShared,
-            format!("Service {name} has an endpoint that is no pod of {}; the switch would cut it off.", blue.name),
+            format!(
+                "Service {name} has an endpoint that is no pod of {}; the switch would cut it off. Waiting until it is gone; or give the Service a narrower selector.",
+                blue.name
+            ),
         ));
     }
     let foreign = observed.slices.iter().find(|slice| {
@@ -284,7 +289,7 @@ pub fn one_service(input: &Input<'_>, service: &Service) -> Option<Trouble> {
     foreign.map(|slice| {
         Trouble::person(
             Reason::ForeignEndpoints,
-            format!("Service {name} has endpoints managed by {}, which do not follow its selector.", slice.managed_by),
+            format!("Service {name} has endpoints managed by {}, which do not follow its selector; remove them, or change the image directly.", slice.managed_by),
         )
     })
 }
@@ -306,7 +311,11 @@ fn held_by_other(observed: &Observed, service: &Service) -> Option<Trouble> {
     (owner.uid != observed.hotfix.uid && observed.is_alive(&owner.uid)).then(|| {
         Trouble::time(
             Reason::ServiceHeld,
-            format!("Service {} is held by the hotfix with uid {}; waiting until it is done.", service.name, owner.uid),
+            format!(
+                "Service {} is held by hotfix {}; waiting until it is done.",
+                service.name,
+                observed.name_of(&owner.uid)
+            ),
         )
     })
 }

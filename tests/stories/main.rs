@@ -10,11 +10,13 @@
 #[path = "../world/mod.rs"]
 mod world;
 
+mod chaos;
 mod gates;
 mod happy;
 mod moments;
 mod narrator;
 mod order;
 mod people;
+mod refusals;
 mod rollback;
 mod story;

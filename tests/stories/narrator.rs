@@ -42,7 +42,7 @@ impl Narrator {
         &self.text
     }
 
-    fn line(&mut self, at: Timestamp, who: &str, what: &str) {
+    pub fn line(&mut self, at: Timestamp, who: &str, what: &str) {
         let seconds = at.duration_since(self.began).as_secs();
         let what = words(what);
         writeln!(self.text, "{:>3}:{:02}   {who:<9} {what}", seconds / 60, seconds % 60).unwrap();

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use jiff::{SignedDuration, Timestamp};
+use securityhotfix::plan::observed::Owns;
 use securityhotfix::plan::{Action, decide};
 
 use crate::narrator::Narrator;
@@ -141,6 +142,26 @@ impl Story {
         told
     }
 
+    /// The world as soon as it is time for something, in the natural order.
+    pub fn world_after(self, when: When) -> World {
+        let mut teller = Teller::new(self, Order::Natural);
+        while !when(&teller.world) && (teller.step() || teller.wait()) {}
+        teller.world
+    }
+
+    /// Tells it once, with these acts after so many steps of the operator each. In the end everything that hangs is
+    /// mended, so that the story can end.
+    ///
+    /// # Panics
+    ///
+    /// When an invariant or a law is broken, the story does not end, or something is left.
+    pub fn play_with(self, seed: u64, acts: Vec<(usize, (&'static str, Act))>, order: Order) -> Told {
+        let mut teller = Teller::new(self, order);
+        teller.narrator.line(teller.world.now, "SEED", &seed.to_string());
+        teller.later = acts;
+        teller.play()
+    }
+
     fn ends_alike(&self, told: &Told, other: &Told, who: &str) {
         let lines = |told: &Told| -> Vec<String> {
             let line = |line: &&str| match self.ends {
@@ -176,6 +197,8 @@ fn seeds() -> u64 {
 struct Teller {
     world: World,
     moves: std::collections::VecDeque<Move>,
+    /// Acts that follow after so many steps of the operator.
+    later: Vec<(usize, (&'static str, Act))>,
     order: Order,
     narrator: Narrator,
     /// When anything changed last, and what number the change had.
@@ -192,6 +215,7 @@ impl Teller {
             changed: (story.world.version, story.world.now),
             world: story.world,
             moves: story.moves.into(),
+            later: Vec::new(),
             order,
             narrator,
             outages: Vec::new(),
@@ -203,7 +227,7 @@ impl Teller {
     fn play(mut self) -> Told {
         loop {
             self.people();
-            if !self.step() && !self.wait() {
+            if !self.step() && !self.wait() && !self.mend() {
                 break;
             }
             self.steps += 1;
@@ -229,6 +253,22 @@ impl Teller {
             self.narrator.people(what, &self.world);
             self.look("people");
         }
+    }
+
+    /// Before the end whatever hangs is mended; false when nothing does.
+    fn mend(&mut self) -> bool {
+        if self.later.is_empty() {
+            return false;
+        }
+        self.later.clear();
+        self.narrator.line(self.world.now, "PEOPLE", "everything that hangs is mended");
+        self.world.script.slices_hang.clear();
+        self.world.script.broken.clear();
+        self.world.suspend(false);
+        self.world.change_blue(Owns::Else, |raw| drop(raw["spec"].as_object_mut().unwrap().remove("paused")));
+        self.world.tick();
+        self.look("people");
+        true
     }
 
     /// One step of anybody; false when nobody has anything to do.
@@ -261,7 +301,9 @@ impl Teller {
             Stage::Acting(observed, ..) => Some((observed.clone(), self.world.clone())),
             _ => None,
         };
-        let Did::Wrote(action, written, notes) = self.world.step_operator(name) else { return };
+        let did = self.world.step_operator(name);
+        self.happen();
+        let Did::Wrote(action, written, notes) = did else { return };
         let Some((observed, before)) = before else { return };
         self.narrator.wrote(name, (&action, written), &notes, &before, &self.world);
         if let Some(harm) = self.world.harm(&before, &observed, &action) {
@@ -279,6 +321,18 @@ impl Teller {
             action.name(),
             self.narrator.text()
         );
+    }
+
+    /// Acts whose time has come.
+    fn happen(&mut self) {
+        for (left, (what, act)) in &mut self.later {
+            if *left == 1 {
+                act(&mut self.world);
+                self.world.tick();
+                self.narrator.people(what, &self.world);
+            }
+            *left = left.saturating_sub(1);
+        }
     }
 
     /// What must be true after every step.

@@ -125,6 +125,11 @@ impl World {
         self.now.checked_add(SignedDuration::from_millis(ms)).unwrap()
     }
 
+    /// Forgets the hashes of templates, after one was changed without a new generation.
+    pub fn forget_hashes(&mut self) {
+        self.hashes.clear();
+    }
+
     /// The one hotfix of most stories.
     pub fn hotfix(&self) -> Option<&Hotfix> {
         self.hotfixes.values().next()
