@@ -33,7 +33,19 @@ pub(super) fn create(layout: &Layout, subnet: Subnet) -> Result<(), ClusterError
     let file = layout.at("network.batch");
     std::fs::write(&file, batch).tried(|| format!("writing {}", file.display()))?;
     run(Command::new("ip").args(["-n", &namespace, "-batch"]).arg(&file))?;
-    run(Command::new("nsenter").arg(net(layout)).args(["--", "sh", "-c", "echo 1 >/proc/sys/net/ipv4/ip_forward"]))?;
+    let inside = |program: &str| {
+        let mut command = Command::new("nsenter");
+        command.arg(net(layout)).args(["--", program]);
+        command
+    };
+    run(inside("sh").args(["-c", "echo 1 >/proc/sys/net/ipv4/ip_forward"]))?;
+    // When a Service gets its first endpoint, kube-proxy takes its reject rule away some milliseconds before its redirection is
+    // there. What is sent in between would leave towards the Service's address and be remembered so for two minutes, and later
+    // connections from the same port would fail long after the Service is well. A rejected packet is not remembered.
+    for chain in ["OUTPUT", "FORWARD"] {
+        let rule = ["-A", chain, "-d", SERVICE_CIDR, "-m", "conntrack", "--ctstate", "NEW", "-j", "REJECT"];
+        run(inside("iptables").args(["-w"]).args(rule))?;
+    }
     Ok(())
 }
 
