@@ -19,13 +19,12 @@ const MAY_IMPORT: [(&str, &[&str]); 10] = [
 
 /// What decides may not do: speak to anything, wait, look at a clock, roll dice.
 const PURE: [&str; 4] = ["plan", "gates", "findings", "report"];
-const FORBIDDEN: [&str; 17] = [
+const FORBIDDEN: [&str; 16] = [
     "kube::",
     "kube_runtime",
     "tokio",
     "futures",
     "reqwest",
-    "oci_client",
     "axum",
     "async fn",
     ".await",

@@ -11,10 +11,12 @@ use crate::api::time::Moment;
 use crate::cluster::{Call, CallError, Verb, send};
 use crate::plan::observed::Rehearsal;
 
-/// Pauses between tries while the API server gives no answer. After the last it is told as a refusal, so that a hotfix
-/// does not wait in silence.
-const PAUSES: [Duration; 4] =
-    [Duration::from_millis(500), Duration::from_secs(1), Duration::from_secs(2), Duration::from_secs(4)];
+/// Tries while the API server, or a webhook it asks, gives no answer: nearly five minutes, more than a restart of
+/// either takes. Silence after that is told as a refusal, so that a hotfix does not wait without a reason given.
+const TRIES: u32 = 40;
+
+/// The longest pause between two tries.
+const PAUSE_MAX: Duration = Duration::from_secs(8);
 
 /// The most characters of a refusal that are kept; webhooks have been seen to answer with pages.
 const REFUSAL_MAX: usize = 700;
@@ -36,13 +38,22 @@ fn dry_run(path: String, object: Value) -> Call {
 }
 
 async fn judged(client: &Client, call: &Call) -> Result<Value, String> {
-    for pause in PAUSES {
-        match send(client, call).await {
-            Err(error) if passes(&error) => tokio::time::sleep(pause).await,
-            answer => return answer.map_err(|error| refusal(&error)),
+    let mut pauses = pauses();
+    loop {
+        let error = match send(client, call).await {
+            Ok(admitted) => return Ok(admitted),
+            Err(error) => error,
+        };
+        match pauses.next().filter(|_| passes(&error)) {
+            Some(pause) => tokio::time::sleep(pause).await,
+            None => return Err(refusal(&error)),
         }
     }
-    send(client, call).await.map_err(|error| refusal(&error))
+}
+
+/// The pauses between the tries: twice as long each time, up to the longest.
+fn pauses() -> impl Iterator<Item = Duration> {
+    (1..TRIES).map(|tried| Duration::from_millis(250).saturating_mul(1 << tried.min(16)).min(PAUSE_MAX))
 }
 
 /// True for trouble of the server or the way to it, which says nothing about the object.
@@ -72,6 +83,14 @@ mod tests {
             "POST /api/v1/namespaces/shop/pods?dryRun=All&fieldManager=securityhotfix-controller\
              &fieldValidation=Strict\napplication/json\n{\"a\":1}"
         );
+    }
+
+    #[test]
+    fn an_outage_is_outlasted_and_then_told() {
+        let pauses: Vec<Duration> = pauses().collect();
+        assert_eq!(pauses[..3], [500, 1000, 2000].map(Duration::from_millis));
+        assert!(pauses.iter().all(|pause| *pause <= PAUSE_MAX));
+        assert!(pauses.iter().sum::<Duration>() > Duration::from_secs(240));
     }
 
     #[test]
