@@ -5,11 +5,11 @@
 //! this one is laid over the planner's conditions, and the planner is shown its own ones underneath: it neither takes
 //! the complaint back before it is settled nor mistakes it for a fact of the rollout.
 
+use super::trouble::Trouble;
 use crate::api::conditions::{Condition, Wanted, merge};
 use crate::api::time::Moment;
 use crate::api::{ConditionType, Reason, SecurityHotfixStatus, Truth};
-
-use super::trouble::Trouble;
+use crate::plan::{Note, Weight};
 
 /// What is to be complained of.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -46,6 +46,11 @@ impl Complaint {
             ),
         };
         Some(Self { reason, message })
+    }
+
+    /// The same as an event.
+    pub fn note(&self) -> Note {
+        Note { weight: Weight::Warning, reason: self.reason, action: "Look", text: self.message.clone() }
     }
 
     /// The conditions with this complaint over those of `status`; `None` when it is there already, or when the hotfix

@@ -16,6 +16,7 @@ use tracing::debug;
 use super::metrics::{Counter, Metrics};
 use crate::api::conditions::shorten;
 use crate::api::{GROUP, VERSION, names};
+use crate::observe::HotfixId;
 use crate::plan::{Note, Weight};
 
 /// How many events may wait. A rollout has about a dozen: enough for twenty that come at once while the API server is
@@ -52,6 +53,13 @@ pub struct Events {
 /// The task that writes them.
 #[derive(Debug)]
 pub struct Writer(JoinHandle<()>);
+
+impl Regarding {
+    /// This hotfix.
+    pub fn of(id: &HotfixId) -> Self {
+        Self { name: id.name.clone(), namespace: id.namespace.clone(), uid: id.uid.clone() }
+    }
+}
 
 impl Events {
     /// Starts writing events with `client`, in the name of this `instance`.

@@ -1,8 +1,10 @@
 //! The log: JSON lines on standard error, one span for each look at a hotfix.
 
-use std::io;
+use std::any::Any;
+use std::{io, panic};
 
 use thiserror::Error;
+use tracing::error;
 use tracing_subscriber::EnvFilter;
 
 /// The environment variable with the filter: a level, or target=level pairs.
@@ -34,7 +36,18 @@ pub fn start() -> Result<(), BadFilter> {
         .with_writer(io::stderr)
         .with_env_filter(filter(&value)?)
         .init();
+    // A panic is a line like every other, or whoever collects the log cannot read it.
+    panic::set_hook(Box::new(|panic| {
+        let place = panic.location().map(ToString::to_string);
+        error!(place, said = said(panic.payload()), "panicked");
+    }));
     Ok(())
+}
+
+/// The words of a panic.
+pub fn said(panic: &(dyn Any + Send)) -> String {
+    let text = panic.downcast_ref::<&str>().map(|text| (*text).to_owned());
+    text.or_else(|| panic.downcast_ref::<String>().cloned()).unwrap_or_else(|| "nothing".to_owned())
 }
 
 fn filter(value: &str) -> Result<EnvFilter, BadFilter> {

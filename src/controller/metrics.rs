@@ -131,6 +131,15 @@ mod tests {
     use super::*;
 
     #[test]
+    fn every_series_is_documented() {
+        let told = include_str!("../../docs/operating.md");
+        let text = Metrics::default().text(&Gauges::default());
+        for name in text.lines().filter_map(|line| line.strip_prefix("# TYPE ")?.split(' ').next()) {
+            assert!(told.contains(&format!("`{name}`")), "{name} is not in docs/operating.md");
+        }
+    }
+
+    #[test]
     fn a_scraper_reads_what_was_counted() {
         let metrics = Metrics::default();
         metrics.count(Counter::Writes, "seal");

@@ -17,11 +17,12 @@ use super::complaint::Complaint;
 use super::events::{Events, Regarding};
 use super::interest::Interest;
 use super::ledger::{Key, Ledger, Seen, Settled, Standing};
+use super::logging::said;
 use super::metrics::{Counter, Metrics};
 use super::queue::Queue;
 use super::stop::Stop;
 use super::trouble::Trouble;
-use super::turn::{End, Mind, Rooms, Witness, turn};
+use super::turn::{End, Mind, News, Rooms, Witness, turn};
 use super::watches::Watches;
 use crate::api::names::{FINALIZER, RETRY};
 use crate::api::time::elapsed;
@@ -98,8 +99,10 @@ impl<R: Rooms> Context<R> {
             }
             Err(trouble) => {
                 self.metrics.count(Counter::Reconciles, "failed");
-                if let Some(complaint) = Complaint::of(&trouble) {
-                    self.rooms.complain(id, &complaint).await;
+                if let Some(complaint) = Complaint::of(&trouble)
+                    && self.rooms.complain(id, &complaint).await == News::Told
+                {
+                    self.events.tell(&Regarding::of(id), &complaint.note());
                 }
                 self.failed(&Key::of(id), &trouble)
             }
@@ -196,7 +199,7 @@ impl<R: Rooms> Witness for Context<R> {
         }
     }
 
-    fn wrote(&self, _: &Observed, action: &Action) {
+    fn wrote(&self, action: &Action) {
         self.metrics.count(Counter::Writes, action.name());
         if touches_production(action) {
             info!(action = action.name(), "wrote");
@@ -205,11 +208,8 @@ impl<R: Rooms> Witness for Context<R> {
         }
     }
 
-    fn told(&self, observed: &Observed, note: &Note) {
-        let hotfix = &observed.hotfix;
-        let about =
-            Regarding { name: hotfix.name.clone(), namespace: hotfix.namespace.clone(), uid: hotfix.uid.clone() };
-        self.events.tell(&about, note);
+    fn told(&self, id: &HotfixId, note: &Note) {
+        self.events.tell(&Regarding::of(id), note);
     }
 }
 
@@ -246,11 +246,6 @@ fn touches_production(action: &Action) -> bool {
             | Action::ResizeGreen { .. }
             | Action::DeleteGreen(_)
     )
-}
-
-fn said(panic: &(dyn std::any::Any + Send)) -> String {
-    let text = panic.downcast_ref::<&str>().map(|text| (*text).to_owned());
-    text.or_else(|| panic.downcast_ref::<String>().cloned()).unwrap_or_else(|| "a panic without words".to_owned())
 }
 
 #[cfg(test)]

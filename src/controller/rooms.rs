@@ -6,13 +6,13 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use jiff::Timestamp;
 use kube::Client;
 use serde_json::Value;
-use tracing::{debug, warn};
+use tracing::warn;
 
 use super::complaint::{Complaint, Said};
 use super::ledger::Key;
 use super::queue::Queue;
 use super::trouble::Trouble;
-use super::turn::Rooms;
+use super::turn::{News, Rooms};
 use crate::api::time::Moment;
 use crate::api::{GROUP, SecurityHotfixStatus, VERSION};
 use crate::cluster::{Call, send};
@@ -45,17 +45,17 @@ impl World {
     }
 
     /// Puts a complaint over the conditions the hotfix has now.
-    async fn write(&self, id: &HotfixId, complaint: &Complaint) -> Result<(), String> {
+    async fn write(&self, id: &HotfixId, complaint: &Complaint) -> Result<News, String> {
         let HotfixId { namespace, name, uid, target: _ } = id;
         let path = format!("/apis/{GROUP}/{VERSION}/namespaces/{namespace}/securityhotfixes/{name}");
         let hotfix = match send(&self.client, &Call::get(path)).await {
             Ok(hotfix) => hotfix,
-            Err(error) if error.code() == 404 => return Ok(()),
+            Err(error) if error.code() == 404 => return Ok(News::None),
             Err(error) => return Err(error.to_string()),
         };
         let text = |pointer: &str| hotfix.pointer(pointer).and_then(Value::as_str).unwrap_or_default().to_owned();
         if text("/metadata/uid") != *uid {
-            return Ok(());
+            return Ok(News::None);
         }
         let mut status: SecurityHotfixStatus = match hotfix.get("status") {
             Some(status) => serde_json::from_value(status.clone()).map_err(|error| error.to_string())?,
@@ -64,7 +64,9 @@ impl World {
         let generation = hotfix.pointer("/metadata/generation").and_then(Value::as_i64).unwrap_or_default();
         let now = Timestamp::now();
         let before = self.said().get(uid).cloned();
-        let Some(said) = complaint.over(&status, before.as_ref(), generation, Moment::new(now)) else { return Ok(()) };
+        let Some(said) = complaint.over(&status, before.as_ref(), generation, Moment::new(now)) else {
+            return Ok(News::None);
+        };
         status.conditions = said.written().to_vec();
         status.observed_generation = Some(generation);
         let resource_version = text("/metadata/resourceVersion");
@@ -72,7 +74,7 @@ impl World {
         match effect::carry_out(&self.client, &record, &self.place(id), now).await {
             Ok(Effect::Done) => {
                 self.said().insert(uid.clone(), said);
-                Ok(())
+                Ok(News::Told)
             }
             Ok(effect) => Err(format!("{effect:?}")),
             Err(error) => Err(error.to_string()),
@@ -108,11 +110,11 @@ impl Rooms for World {
         self.observer.gather(id, wants);
     }
 
-    async fn complain(&self, id: &HotfixId, complaint: &Complaint) {
-        match self.write(id, complaint).await {
-            Ok(()) => debug!("complained in the conditions"),
-            Err(why) => warn!(why, "the conditions could not be told what is wrong"),
-        }
+    async fn complain(&self, id: &HotfixId, complaint: &Complaint) -> News {
+        self.write(id, complaint).await.unwrap_or_else(|why| {
+            warn!(why, "the conditions could not be told what is wrong");
+            News::None
+        })
     }
 
     fn settle(&self, id: &HotfixId) -> bool {

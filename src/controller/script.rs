@@ -7,7 +7,7 @@ use serde_json::json;
 
 use super::complaint::Complaint;
 use super::trouble::Trouble;
-use super::turn::{Rooms, Witness};
+use super::turn::{News, Rooms, Witness};
 use crate::api::SecurityHotfixStatus;
 use crate::effect::Effect;
 use crate::observe::HotfixId;
@@ -55,8 +55,9 @@ impl Rooms for Script {
         }
     }
 
-    async fn complain(&self, _: &HotfixId, _: &Complaint) {
+    async fn complain(&self, _: &HotfixId, _: &Complaint) -> News {
         self.say("complains");
+        News::Told
     }
 
     fn settle(&self, _: &HotfixId) -> bool {
@@ -76,11 +77,11 @@ impl Witness for Script {
         self.say("looks");
     }
 
-    fn wrote(&self, _: &Observed, _: &Action) {
+    fn wrote(&self, _: &Action) {
         self.say("done");
     }
 
-    fn told(&self, _: &Observed, note: &Note) {
+    fn told(&self, _: &HotfixId, note: &Note) {
         self.say(format!("tells: {}", note.text));
     }
 }

@@ -35,7 +35,7 @@ pub trait Rooms: Send + Sync {
     /// triggered when something was found.
     fn gather(&self, id: &HotfixId, wants: &[Want]);
     /// Tells people in the conditions of the hotfix what keeps the operator from working; best effort.
-    fn complain(&self, id: &HotfixId, complaint: &Complaint) -> impl Future<Output = ()> + Send;
+    fn complain(&self, id: &HotfixId, complaint: &Complaint) -> impl Future<Output = News> + Send;
     /// Nothing keeps the operator from working. True when something did, so that the conditions have to be set right.
     fn settle(&self, id: &HotfixId) -> bool;
     /// The hotfix is gone: what is remembered of it may go too.
@@ -44,14 +44,23 @@ pub trait Rooms: Send + Sync {
     fn carry_out(&self, id: &HotfixId, action: &Action) -> impl Future<Output = Result<Effect, Trouble>> + Send;
 }
 
+/// Whether people were told something they did not know.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum News {
+    /// They were.
+    Told,
+    /// They knew, or could not be told.
+    None,
+}
+
 /// What a look tells whoever watches.
 pub trait Witness: Send + Sync {
     /// This was seen.
     fn saw(&self, id: &HotfixId, observed: &Observed);
     /// This was written.
-    fn wrote(&self, observed: &Observed, action: &Action);
+    fn wrote(&self, action: &Action);
     /// This is to be told to people.
-    fn told(&self, observed: &Observed, note: &Note);
+    fn told(&self, id: &HotfixId, note: &Note);
 }
 
 /// The pure half.
@@ -104,7 +113,9 @@ pub async fn turn(
         match write(rooms, witness, mind, (id, &observed), &decision.actions).await? {
             Written::All => {
                 conflicts = 0;
-                tell(witness, &observed, &decision.events);
+                for note in &decision.events {
+                    witness.told(id, note);
+                }
             }
             Written::Overtaken(action) => {
                 conflicts += 1;
@@ -115,12 +126,6 @@ pub async fn turn(
         }
     }
     Ok(End::Unfinished)
-}
-
-fn tell(witness: &impl Witness, observed: &Observed, notes: &[Note]) {
-    for note in notes {
-        witness.told(observed, note);
-    }
 }
 
 enum Written {
@@ -150,7 +155,7 @@ async fn write(
     let mut written = Ok(Written::All);
     while let Some((action, answer)) = answers.next().await {
         match answer {
-            Ok(Effect::Done) => witness.wrote(observed, action),
+            Ok(Effect::Done) => witness.wrote(action),
             Ok(Effect::Gone) => info!(action = action.name(), "nothing was left to write to"),
             Ok(effect @ (Effect::Conflict | Effect::AlreadyExists)) => {
                 debug!(action = action.name(), ?effect, "overtaken");
