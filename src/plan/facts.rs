@@ -230,6 +230,19 @@ impl Service {
         selector
     }
 
+    /// The selector it is returned to: its owner's, without a ReplicaSet's hash, which preflight had found none of. Where
+    /// somebody has left nothing but our slot of it, the recorded one, since without a selector its endpoints would stay
+    /// the candidate's for ever.
+    pub fn returned_selector(&self, attempt: &Attempt) -> Map {
+        let mut owners = self.owner_selector();
+        owners.remove(POD_TEMPLATE_HASH);
+        let recorded = attempt.services.iter().find(|record| record.uid == self.uid);
+        match recorded {
+            Some(record) if owners.is_empty() => record.selector.clone(),
+            _ => owners,
+        }
+    }
+
     /// True when the seal added blue's ReplicaSet to the selector. A Service whose owner selects by
     /// `pod-template-hash` is refused in preflight, so under a mark of ours the key is ours.
     pub fn is_pinned(&self) -> bool {

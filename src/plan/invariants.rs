@@ -110,7 +110,10 @@ fn selectors_are_the_owners(o: &Observed, action: &Action) -> Option<String> {
     let Some(seen) = o.services.iter().find(|seen| seen.uid == service.uid) else {
         return Some(format!("{} of {}, which was not seen", action.name(), service.name));
     };
-    let owners = seen.owner_selector();
+    let owners = match attempt(o) {
+        Some(attempt) => seen.returned_selector(attempt),
+        None => seen.owner_selector(),
+    };
     let mut rest = to.clone();
     for key in extra {
         if !owners.contains_key(*key) {

@@ -104,6 +104,10 @@ fn rehearse(o: &Observed, attempt: &Attempt, blue: &Workload, deadline: Timestam
     let green = staging::green(o, blue, attempt);
     let rehearsal = o.evidence.rehearsal.as_ref().filter(|rehearsal| rehearsal.slot == slot);
     let Some(rehearsal) = rehearsal else {
+        if now >= deadline {
+            let why = "Admission did not judge the candidate in time: the dry run has no answer.";
+            return interrupt::latch(o, attempt, End::new(Reason::StagingFailed, why), now);
+        }
         let pod = staging::pod(&green);
         let want = Want::Rehearse { slot, green: Box::new(green), pod: Box::new(pod) };
         return Step::want(vec![want], Some(deadline.min(after(now, LOOK_AGAIN))));

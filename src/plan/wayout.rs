@@ -70,14 +70,15 @@ pub fn seal(o: &Observed, attempt: &Attempt) -> Option<Step> {
         // After the drain the mark is taken off again; only a selector that still names us is then wrong.
         // A Service that another hotfix has is not ours to seal: its mark voids what we still have in flight.
         let unsealed = !sealed && attempt.drained_from.is_none() && !o.is_anothers(service);
-        service.selects_slot(&slot) || unsealed
+        // One without a selector sends nothing anywhere by it, and every switch in flight tests for another one.
+        !service.selector.is_empty() && (service.selects_slot(&slot) || unsealed)
     })?;
     if service.selects_slot(&slot)
         && let Some(trouble) = blue_not_ready(o, attempt)
     {
         return Some(Step::trouble(trouble, None));
     }
-    let mut to = service.owner_selector();
+    let mut to = service.returned_selector(attempt);
     if let Some(hash) = pin(o, attempt, service, &slot) {
         to.insert(POD_TEMPLATE_HASH.to_owned(), hash);
     }
@@ -189,7 +190,7 @@ pub fn clean(o: &Observed, attempt: &Attempt, now: Timestamp) -> Option<Step> {
                 was: service.mark_text().cloned(),
                 mark: names::sealed(&o.hotfix.uid, attempt.number),
                 from: service.selector.clone(),
-                to: service.owner_selector(),
+                to: service.returned_selector(attempt),
                 annotations: stale::annotations(service),
             })
         } else {

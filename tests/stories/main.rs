@@ -17,6 +17,7 @@ mod moments;
 mod narrator;
 mod order;
 mod people;
+mod properties;
 mod refusals;
 mod rollback;
 mod story;

@@ -3,6 +3,7 @@
 //! The planner's invariants judge a write by the picture it was decided on; these judge it by what it did.
 
 use securityhotfix::api::names::{self, MANAGER, SLOT};
+use securityhotfix::api::{Outcome, SecurityHotfixStatus};
 use securityhotfix::plan::Action;
 use securityhotfix::plan::observed::{Observed, Pod};
 
@@ -82,9 +83,19 @@ impl World {
         self.deployments.keys().filter(|name| *name != BLUE).for_each(|name| say(format!("Deployment {name}")));
         self.pods.values().filter(|pod| pod.labels.contains_key(SLOT)).for_each(|pod| say(format!("pod {}", pod.name)));
         self.budgets.keys().filter(|name| *name != "web").for_each(|name| say(format!("budget {name}")));
-        self.leases.keys().for_each(|name| say(format!("lease {name}")));
         self.jobs.values().for_each(|job| say(format!("Job {}", job.run.job)));
-        for hotfix in self.hotfixes.values().filter(|hotfix| !hotfix.finalizers.is_empty()) {
+        // One that waits to begin again has its finalizer and its claim.
+        let waits = |status: &SecurityHotfixStatus| {
+            status.attempt.as_ref().is_some_and(|attempt| attempt.outcome == Some(Outcome::Restarted))
+        };
+        for lease in self.leases.values() {
+            let holder = self.hotfixes.values().find(|hotfix| hotfix.uid == lease.holder);
+            if !holder.is_some_and(|holder| waits(&holder.status)) {
+                say(format!("lease {}", lease.name));
+            }
+        }
+        let guarded = self.hotfixes.values().filter(|hotfix| !hotfix.finalizers.is_empty());
+        for hotfix in guarded.filter(|hotfix| !waits(&hotfix.status)) {
             say(format!("finalizer of {}", hotfix.name));
         }
         for service in self.services.values() {
