@@ -3,13 +3,31 @@
 //! The operator runs as a pod, installed by Helm; nothing is a stand-in. Each story has a namespace of its own. To play some of
 //! them: `cargo test -p hotfix-e2e --test rollouts -- WORD...`.
 
+#[path = "suites/deletions.rs"]
+mod deletions;
+#[path = "suites/faults.rs"]
+mod faults;
+#[path = "suites/gates.rs"]
+mod gates;
 #[path = "suites/healthy.rs"]
 mod healthy;
+#[path = "suites/kills.rs"]
+mod kills;
+#[path = "suites/owners.rs"]
+mod owners;
 #[path = "suites/telling.rs"]
 mod telling;
 
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    hotfix_e2e::lab::play("rollouts", &[healthy::SCENARIOS])
+    let suites = [
+        healthy::SCENARIOS,
+        gates::SCENARIOS,
+        faults::SCENARIOS,
+        deletions::SCENARIOS,
+        owners::SCENARIOS,
+        kills::SCENARIOS,
+    ];
+    hotfix_e2e::lab::play("rollouts", &suites)
 }

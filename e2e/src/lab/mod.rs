@@ -47,6 +47,11 @@ pub use scene::{Clients, PolicyOptions, Scene, Workload};
 pub use suite::{How, Scenario, play};
 pub use writes::Writes;
 
+use k8s_openapi::api::core::v1::Pod;
+use kube::api::{DeleteParams, ListParams};
+use kube::{Api, Client, ResourceExt};
+use serde_json::{Value, json};
+
 use crate::cluster::{Cluster, Options as ClusterOptions};
 use crate::images::Published;
 use crate::images::catalogue::Web;
@@ -65,7 +70,7 @@ pub const OPERATOR_USER: &str = "system:serviceaccount:hotfix-system:hotfix-oper
 const INSTALL_TIMEOUT: &str = "180s";
 
 /// How long anything may take that has no time-out of its own, on a machine that does other things.
-pub const PATIENCE: Duration = Duration::from_secs(180);
+pub const PATIENCE: Duration = Duration::from_secs(300);
 
 /// What lab to build.
 #[derive(Debug, Clone)]
@@ -152,6 +157,18 @@ impl Lab {
         self.apply(&checks).await
     }
 
+    /// Offers another scanner under this name, run as Trivy is.
+    pub async fn scanner(&self, name: &str, image: &Published) -> Result<(), LabError> {
+        let command = crate::images::catalogue::TRIVY_COMMAND;
+        self.apply(&scan_check(name, image, &command).to_string()).await
+    }
+
+    /// Offers a scanner that misbehaves in the way it is named after, see [`crate::check::misbehave`].
+    pub async fn misbehaving_scanner(&self, how: &str) -> Result<(), LabError> {
+        let image = self.check_image().await?;
+        self.apply(&scan_check(how, &image, &["check", "misbehave", how]).to_string()).await
+    }
+
     /// Applies manifests, as `kubectl apply -f` does.
     pub async fn apply(&self, manifests: &str) -> Result<(), LabError> {
         self.ground.kubectl(&["apply", "-f", "-"], Some(manifests)).await.map(drop)
@@ -222,6 +239,23 @@ impl Lab {
         })?
     }
 
+    /// Ends the operator with SIGKILL, as a crash does, and has a new pod made at once: the kubelet would wait longer before every
+    /// restart, and longer than any story.
+    pub async fn kill_operator(&self, client: &Client) -> Result<(), LabError> {
+        let cluster =
+            self.cluster().ok_or_else(|| LabError::Unfit("only a local cluster's operator is killed".into()))?;
+        let pods = Api::<Pod>::namespaced(client.clone(), OPERATOR_NAMESPACE);
+        let ours = ListParams::default().labels("app.kubernetes.io/name=hotfix-operator");
+        for pod in pods.list(&ours).await.asked(|| "listing the operator's pods".to_owned())? {
+            let status = pod.status.as_ref().and_then(|status| status.container_statuses.as_ref()?.first().cloned());
+            let Some(container) = status.and_then(|status| status.container_id) else { continue };
+            cluster.kill_container(&container);
+            let deleted = pods.delete(&pod.name_any(), &DeleteParams::default().grace_period(0)).await;
+            deleted.asked(|| "deleting the killed operator's pod".to_owned())?;
+        }
+        Ok(())
+    }
+
     /// Takes a scene's namespace and policy away.
     pub fn scene_over(&self, namespace: &str) -> Result<(), LabError> {
         self.ground.run(async || Scene::take_away(self, namespace).await)?
@@ -251,6 +285,17 @@ impl Lab {
             None => Err(LabError::Unfit("somebody still uses the lab".to_owned())),
         }
     }
+}
+
+fn scan_check(name: &str, image: &Published, command: &[&str]) -> Value {
+    let tmp = json!({"name": "tmp", "mountPath": "/tmp", "emptyDir": {}});
+    let container = json!({"image": image.as_str(), "command": command, "volumes": [tmp]});
+    json!({
+        "apiVersion": "securityhotfix.dev/v1alpha1",
+        "kind": "SecurityCheck",
+        "metadata": {"name": name},
+        "spec": {"scan": {"format": "TrivyJson", "timeout": "3m", "container": container}},
+    })
 }
 
 fn uninstall(ground: &Ground) -> Result<(), LabError> {

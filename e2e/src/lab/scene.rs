@@ -5,7 +5,7 @@ use std::process::Stdio;
 use std::time::Duration;
 
 use k8s_openapi::api::apps::v1::Deployment;
-use k8s_openapi::api::core::v1::{Pod, Service};
+use k8s_openapi::api::core::v1::{Namespace, Pod, Service};
 use kube::api::{DeleteParams, ListParams, Patch, PatchParams};
 use kube::{Api, Client, ResourceExt};
 use securityhotfix::api::{HotfixReport, SecurityHotfix};
@@ -282,6 +282,41 @@ impl<'a> Scene<'a> {
         let params = PatchParams { field_manager: Some("somebody".to_owned()), ..PatchParams::default() };
         let patched = self.api::<K>().patch(name, &params, &Patch::Merge(patch)).await;
         patched.asked(|| format!("patching {name}"))
+    }
+
+    /// The same by a strategic merge patch, as `kubectl set` does it.
+    pub async fn strategic_patch<K>(&self, name: &str, patch: serde_json::Value) -> Result<K, LabError>
+    where
+        K: kube::Resource<DynamicType = (), Scope = kube::core::NamespaceResourceScope>
+            + Clone
+            + std::fmt::Debug
+            + serde::de::DeserializeOwned,
+    {
+        let params = PatchParams { field_manager: Some("somebody".to_owned()), ..PatchParams::default() };
+        let patched = self.api::<K>().patch(name, &params, &Patch::Strategic(patch)).await;
+        patched.asked(|| format!("patching {name}"))
+    }
+
+    /// Waits until a Service's selector has this key.
+    pub async fn service_selects(&self, service: &str, key: &str) -> Result<(), LabError> {
+        let what = format!("{key} in the selector of Service {service}");
+        let selects = |found: Option<&Service>| {
+            let selector = found.and_then(|found| found.spec.as_ref()?.selector.as_ref());
+            selector.is_some_and(|selector| selector.contains_key(key))
+        };
+        let told = |found: &Service| format!("{:?}", found.spec.as_ref().and_then(|spec| spec.selector.as_ref()));
+        until(self.api::<Service>(), service, &what, PATIENCE, told, selects).await.map(drop)
+    }
+
+    /// Waits until the namespace itself is gone.
+    pub async fn namespace_gone(&self) -> Result<(), LabError> {
+        let namespaces = Api::<Namespace>::all(self.client.clone());
+        let what = format!("the end of namespace {}", self.namespace);
+        let told = |found: &Namespace| {
+            let conditions = found.status.as_ref().and_then(|status| status.conditions.clone()).unwrap_or_default();
+            conditions.into_iter().filter_map(|condition| condition.message).collect::<Vec<_>>().join("; ")
+        };
+        until(namespaces, &self.namespace, &what, PATIENCE, told, |found| found.is_none()).await.map(drop)
     }
 
     /// What belongs to the user, as it is now.

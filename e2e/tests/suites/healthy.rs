@@ -1,34 +1,35 @@
-//! The two stories of the demonstration: a hotfix that goes through, and one that goes back by itself.
+//! The two stories of the demonstration, and hotfixes that go through under less usual circumstances.
 
 use std::time::Duration;
 
 use hotfix_e2e::app::faults::{Fault, Scheduled};
 use hotfix_e2e::images::catalogue::Web;
-use hotfix_e2e::lab::{PolicyOptions, Scene, Writes, condition};
+use hotfix_e2e::lab::{PolicyOptions, Scene, Writes, condition, is_finished, outcome, told};
 use hotfix_e2e::scenarios;
-use securityhotfix::api::{ConditionType, Outcome, Reason, Truth};
+use k8s_openapi::api::core::v1::Service;
+use kube::api::PostParams;
+use securityhotfix::api::{ConditionType, Outcome, Reason, SecurityHotfix, Truth};
+use serde_json::json;
 
-use crate::telling::{assert_as_before, assert_ended, assert_none_lost, assert_patched_and_clean, assert_true};
+use crate::telling::{assert_true, open, why};
 
-scenarios![Alone: a_hotfix_goes_through; Together: a_bad_hotfix_goes_back_by_itself];
+scenarios![
+    Alone: a_hotfix_goes_through;
+    Together: a_bad_hotfix_goes_back_by_itself, two_services_move_and_return, a_second_hotfix_waits_for_the_first
+];
 
 /// The most writes a gated update may cost, beside those that are exempt.
 const WRITES_MAX: u32 = 26;
 
 async fn a_hotfix_goes_through(scene: &Scene<'_>) {
     let lab = scene.lab;
-    let web = scene.workload("web", &lab.vulnerable().await.expect("v1")).await.expect("v1 serves");
-    scene.policy(&PolicyOptions::default()).await.expect("a policy");
+    let story = open(scene, PolicyOptions::default()).await;
     let patched = lab.patched("v2").await.expect("v2");
-    let before = scene.production().await.expect("production can be read");
     let audit = lab.cluster().expect("a local cluster").audit();
     let mark = audit.mark().expect("an audit log");
-    let load = scene.load(&web, 8, 8, 150).await.expect("clients");
-    load.wait_for("answers of v1", |seen| seen.answers("v1") > 100).await.expect("v1 answers");
 
-    scene.hotfix("fix", &web, &patched).await.expect("it is accepted");
-    let fixed = scene.finished("fix").await.expect("it ends");
-    assert_ended(&fixed, Outcome::Remediated);
+    story.ask(&patched).await;
+    let fixed = story.ends(Outcome::Remediated).await;
     for type_ in [
         ConditionType::Ready,
         ConditionType::Scanned,
@@ -41,16 +42,13 @@ async fn a_hotfix_goes_through(scene: &Scene<'_>) {
     ] {
         assert_true(&fixed, type_);
     }
-    assert_patched_and_clean(scene, before, &web, patched.as_str()).await;
-
-    let writes = Writes::of_operator(&audit.since(mark).expect("the audit log can be read"), &scene.namespace);
-    println!("writes of one gated update:\n{writes}");
-    let ledger = load.stop().await.expect("a full account");
+    let ledger = story.leaves_it_patched(&patched).await;
+    assert!(ledger.total().answers("v2") > 0, "v2 served");
     if let Some(mixed) = ledger.mixed("v1", "v2") {
         println!("both versions answered new connections for {mixed}");
     }
-    assert_none_lost(&ledger);
-    assert!(ledger.total().answers("v2") > 0, "v2 served");
+    let writes = Writes::of_operator(&audit.since(mark).expect("the audit log can be read"), &scene.namespace);
+    println!("writes of one gated update:\n{writes}");
     assert!(writes.counted() <= WRITES_MAX, "more than {WRITES_MAX} writes");
 
     let record = scene.report(&fixed).await.expect("the record is there");
@@ -60,26 +58,52 @@ async fn a_hotfix_goes_through(scene: &Scene<'_>) {
 }
 
 async fn a_bad_hotfix_goes_back_by_itself(scene: &Scene<'_>) {
-    let lab = scene.lab;
-    let web = scene.workload("web", &lab.vulnerable().await.expect("v1")).await.expect("v1 serves");
-    let soak = "60s".to_owned();
-    scene.policy(&PolicyOptions { soak, ..PolicyOptions::default() }).await.expect("a policy");
+    let story = open(scene, PolicyOptions { soak: "60s".to_owned(), ..PolicyOptions::default() }).await;
     let sick = Web::patched("v3").fault(Scheduled::after_traffic(Fault::Deep, Duration::from_secs(4)));
-    let bad = lab.web("v3", &sick).await.expect("v3");
-    let before = scene.production().await.expect("production can be read");
-    let load = scene.load(&web, 4, 4, 100).await.expect("clients");
-
-    scene.hotfix("bad", &web, &bad).await.expect("it is accepted");
-    let ended = scene.finished("bad").await.expect("it ends");
-    assert_ended(&ended, Outcome::RolledBack);
+    story.ask(&scene.lab.web("v3", &sick).await.expect("v3")).await;
+    let ended = story.ends(Outcome::RolledBack).await;
     assert_true(&ended, ConditionType::RolledBack);
-    let ready = condition(&ended, ConditionType::Ready).expect("a summary");
-    assert_eq!(ready.status, Truth::False);
-    let latch = ended.status.and_then(|status| status.attempt).and_then(|attempt| attempt.latch).expect("a latch");
-    assert_eq!(latch.reason, Reason::VerificationFailed);
-    assert_as_before(scene, &before).await;
-
-    let ledger = load.stop().await.expect("a full account");
-    assert_none_lost(&ledger);
+    assert_eq!(condition(&ended, ConditionType::Ready).map(|ready| ready.status), Some(Truth::False));
+    assert_eq!(why(&ended), Some(Reason::VerificationFailed));
+    let ledger = story.leaves_all_as_before().await;
     assert!(ledger.total().answers("v3") > 0, "the bad version served for a while");
+}
+
+async fn two_services_move_and_return(scene: &Scene<'_>) {
+    let second: Service = serde_json::from_value(json!({
+        "metadata": {"name": "web-partners"},
+        "spec": {"selector": {"app": "web"}, "ports": [{"name": "http", "port": 80, "targetPort": "http"}]},
+    }))
+    .expect("a Service");
+    scene.api::<Service>().create(&PostParams::default(), &second).await.expect("a second Service");
+    let mut story = open(scene, PolicyOptions::default()).await;
+    let partners = hotfix_e2e::lab::Workload { name: "web-partners".to_owned(), image: story.web.image.clone() };
+    let partners = scene.load(&partners, 4, 0, 40).await.expect("clients of the second Service");
+    story.before = scene.production().await.expect("production can be read");
+    let patched = scene.lab.patched("v2").await.expect("v2");
+    story.ask(&patched).await;
+    story.ends(Outcome::Remediated).await;
+    story.leaves_it_patched(&patched).await;
+    let ledger = partners.stop().await.expect("a full account");
+    crate::telling::assert_none_lost(&ledger);
+    assert!(ledger.total().answers("v2") > 0, "the second Service has the new version too");
+}
+
+async fn a_second_hotfix_waits_for_the_first(scene: &Scene<'_>) {
+    let story = open(scene, PolicyOptions::default()).await;
+    let patched = scene.lab.patched("v2").await.expect("v2");
+    story.ask(&patched).await;
+    let claimed = |hotfix: &SecurityHotfix| condition(hotfix, ConditionType::Scanned).is_some();
+    scene.until("fix", "the first one's begin", claimed).await.expect("it begins");
+    scene.hotfix("second", &story.web, &patched).await.expect("it is accepted");
+    let waits = |hotfix: &SecurityHotfix| {
+        condition(hotfix, ConditionType::Ready).is_some_and(|ready| ready.reason == Reason::WorkloadClaimed)
+    };
+    let waiting = scene.until("second", "that it waits", |hotfix| waits(hotfix) || is_finished(hotfix)).await;
+    let waiting = waiting.expect("it is told to wait");
+    assert!(told(&waiting).contains("fix"), "the holder is named: {}", told(&waiting));
+    story.ends(Outcome::Remediated).await;
+    let second = scene.finished("second").await.expect("it ends");
+    assert_eq!(outcome(&second), Some(Outcome::AlreadyPatched), "{}", told(&second));
+    story.leaves_it_patched(&patched).await;
 }
