@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use tokio::sync::Mutex;
@@ -12,7 +12,7 @@ use super::ground::Ground;
 use super::programs::Programs;
 use crate::images::advisories::{self, JINJA, PYYAML};
 use crate::images::catalogue::{self, Web};
-use crate::images::{Published, Registry};
+use crate::images::{PackError, Packed, Published, Registry};
 use crate::tools::Tool;
 
 /// What is in the registry, pushed when it is first asked for.
@@ -20,7 +20,7 @@ pub struct Images {
     registry: Registry,
     programs: Programs,
     work: PathBuf,
-    webs: Mutex<BTreeMap<String, Published>>,
+    published: Mutex<BTreeMap<(String, String), Published>>,
 }
 
 impl Images {
@@ -30,25 +30,25 @@ impl Images {
         let skopeo = Arc::clone(ground);
         let registry =
             Registry::new(ground.registry(), ground.transport(), move || skopeo.command("skopeo"), work.clone());
-        Self { registry, programs, work, webs: Mutex::default() }
+        Self { registry, programs, work, published: Mutex::default() }
     }
 
     /// The operator.
     pub async fn operator(&self) -> Result<Published, LabError> {
         let program = &self.programs.operator;
-        Ok(self.registry.publish("hotfix-operator", "dev", |into| catalogue::operator(program, into)).await?)
+        self.publish("hotfix-operator", "dev", |into| catalogue::operator(program, into)).await
     }
 
     /// The programs of check Jobs.
     pub async fn check(&self) -> Result<Published, LabError> {
         let program = &self.programs.check;
-        Ok(self.registry.publish("check", "dev", |into| catalogue::check(program, into)).await?)
+        self.publish("check", "dev", |into| catalogue::check(program, into)).await
     }
 
     /// The load generator, for clusters whose network this machine is not in.
     pub async fn load(&self) -> Result<Published, LabError> {
         let program = &self.programs.load;
-        Ok(self.registry.publish("load", "dev", |into| catalogue::load(program, into)).await?)
+        self.publish("load", "dev", |into| catalogue::load(program, into)).await
     }
 
     /// Trivy with the repository's advisories.
@@ -67,19 +67,31 @@ impl Images {
             .map_err(io::Error::other)
             .asked(|| "making the scanner's data base".to_owned())?;
         let program = Tool::Trivy.path()?;
-        Ok(self.registry.publish("trivy", tag, |into| catalogue::trivy(&program, &databases.trivy, into)).await?)
+        self.publish("trivy", tag, |into| catalogue::trivy(&program, &databases.trivy, into)).await
     }
 
     /// The demonstration application. One version is one image for the life of the lab.
     pub async fn web(&self, version: &str, web: &Web) -> Result<Published, LabError> {
-        let mut webs = self.webs.lock().await;
-        if let Some(known) = webs.get(version) {
+        let program = &self.programs.web;
+        self.publish("web", version, |into| web.pack(program, into)).await
+    }
+
+    /// Pushes an image the first time it is asked for. One at a time: stories that play side by side ask for the same ones,
+    /// and two that pack into the same folder would take each other's files away.
+    async fn publish(
+        &self,
+        name: &str,
+        tag: &str,
+        pack: impl FnOnce(&Path) -> Result<Packed, PackError>,
+    ) -> Result<Published, LabError> {
+        let mut published = self.published.lock().await;
+        let key = (name.to_owned(), tag.to_owned());
+        if let Some(known) = published.get(&key) {
             return Ok(known.clone());
         }
-        let program = &self.programs.web;
-        let published = self.registry.publish("web", version, |into| web.pack(program, into)).await?;
-        webs.insert(version.to_owned(), published.clone());
-        Ok(published)
+        let image = self.registry.publish(name, tag, pack).await?;
+        published.insert(key, image.clone());
+        Ok(image)
     }
 
     /// The programs the images are made of.

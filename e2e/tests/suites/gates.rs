@@ -18,6 +18,8 @@ scenarios![
         a_candidate_that_brings_another_vulnerability_fails_the_scan,
         a_blind_scanner_proves_nothing,
         a_scanner_that_ends_well_with_garbage_proves_nothing,
+        a_scanner_that_looks_elsewhere_proves_nothing,
+        a_report_without_end_proves_nothing,
         a_candidate_that_never_gets_ready_fails_the_staging,
         a_failed_test_fails_the_analysis
 ];
@@ -68,11 +70,27 @@ async fn a_blind_scanner_proves_nothing(scene: &Scene<'_>) {
 }
 
 async fn a_scanner_that_ends_well_with_garbage_proves_nothing(scene: &Scene<'_>) {
-    scene.lab.misbehaving_scanner("garbage").await.expect("its check");
+    proves_nothing(scene, "garbage", "the report is not a Trivy JSON report").await;
+}
+
+async fn a_scanner_that_looks_elsewhere_proves_nothing(scene: &Scene<'_>) {
+    proves_nothing(scene, "elsewhere", "is about another image").await;
+}
+
+async fn a_report_without_end_proves_nothing(scene: &Scene<'_>) {
+    proves_nothing(scene, "flood", "the report has more than 8388608 bytes").await;
+}
+
+/// A scan that proves nothing is run four times, says what it lacked, and never lets a candidate come to be.
+async fn proves_nothing(scene: &Scene<'_>, misbehaviour: &str, lacked: &str) {
+    scene.lab.misbehaving_scanner(misbehaviour).await.expect("its check");
     let image = scene.lab.patched("v2").await.expect("v2");
-    let policy = PolicyOptions { scan: "[{check: garbage}]".to_owned(), ..PolicyOptions::default() };
-    let (_, writes) = fails(scene, policy, &image, Reason::ScanFailed).await;
+    let policy = PolicyOptions { scan: format!("[{{check: {misbehaviour}}}]"), ..PolicyOptions::default() };
+    let (failed, writes) = fails(scene, policy, &image, Reason::ScanFailed).await;
     assert_no_candidate(&writes);
+    let attempt = failed.status.and_then(|status| status.attempt).expect("an attempt");
+    let message = attempt.latch.expect("a latch").message;
+    assert!(message.contains("Inconclusive in all 4 runs") && message.contains(lacked), "{message}");
 }
 
 async fn a_candidate_that_never_gets_ready_fails_the_staging(scene: &Scene<'_>) {
