@@ -95,3 +95,108 @@ fn append(archive: &mut tar::Builder<File>, name: &str, bytes: &[u8]) -> io::Res
     header.set_size(bytes.len() as u64);
     archive.append_data(&mut header, name, bytes)
 }
+
+#[cfg(test)]
+mod tests {
+    use std::{convert::Infallible, fs, io::Read, path::PathBuf};
+
+    use http_body_util::Full;
+    use hyper::{
+        Request, Response, StatusCode,
+        body::{Bytes, Incoming},
+        server::conn::http1,
+        service::service_fn,
+    };
+    use hyper_util::rt::TokioIo;
+    use serde_json::Value;
+    use tempfile::TempDir;
+    use tokio::{net::TcpListener, task::spawn};
+
+    use super::*;
+    use crate::images::{Config, Layer, Packed, pack};
+
+    fn packed(folder: &TempDir) -> Packed {
+        let layers = [Layer::new().text("/etc/os-release", "ID=debian\n"), Layer::new().text("/data", "x")];
+        pack(&Config::default(), &layers, &folder.path().join("layout")).expect("it packs")
+    }
+
+    /// Serves the blobs of a layout as a registry does, manifests too, and gives the image's reference.
+    async fn serve(packed: &Packed) -> String {
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("loopback has a free port");
+        let address = listener.local_addr().expect("it is bound");
+        let blobs = packed.layout.join("blobs/sha256");
+        spawn(async move {
+            while let Ok((stream, _)) = listener.accept().await {
+                let blobs = blobs.clone();
+                let service = service_fn(move |request| {
+                    let answer = answer(&blobs, &request);
+                    async move { Ok::<_, Infallible>(answer) }
+                });
+                spawn(http1::Builder::new().serve_connection(TokioIo::new(stream), service));
+            }
+        });
+        format!("{address}/web@{}", packed.digest)
+    }
+
+    fn answer(blobs: &Path, request: &Request<Incoming>) -> Response<Full<Bytes>> {
+        let kinds = request.headers().get("accept").and_then(|kinds| kinds.to_str().ok()).unwrap_or_default();
+        let path = request.uri().path();
+        let hidden = path.contains("/manifests/") && !kinds.contains("vnd.oci.image.manifest");
+        let named = path.rsplit_once("sha256:").map(|(_, hash)| blobs.join(hash));
+        let (status, body) = match named.map(fs::read) {
+            Some(Ok(bytes)) if !hidden => (StatusCode::OK, bytes),
+            _ => (StatusCode::NOT_FOUND, Vec::new()),
+        };
+        let mut answer = Response::new(Full::new(body.into()));
+        *answer.status_mut() = status;
+        answer
+    }
+
+    fn contents(archive: &Path) -> Vec<(PathBuf, Vec<u8>)> {
+        let mut archive = tar::Archive::new(File::open(archive).expect("it was written"));
+        let entries = archive.entries().expect("it is an archive").map(|entry| {
+            let mut entry = entry.expect("it is whole");
+            let path = entry.path().expect("it has a path").into_owned();
+            let mut bytes = Vec::new();
+            entry.read_to_end(&mut bytes).expect("it can be read");
+            (path, bytes)
+        });
+        entries.collect()
+    }
+
+    #[tokio::test]
+    async fn the_archive_names_the_config_and_every_layer_it_holds() {
+        let folder = tempfile::tempdir().expect("there is room");
+        let archive = folder.path().join("image.tar");
+        fetch(&serve(&packed(&folder)).await, &archive).await.expect("the registry has it");
+        let held = contents(&archive);
+        let (_, manifest) = held.last().expect("it is not empty");
+        let manifest: Value = serde_json::from_slice(manifest).expect("it is JSON");
+        let layers = manifest[0]["Layers"].as_array().expect("it has layers").iter();
+        let named: Vec<_> = std::iter::once(&manifest[0]["Config"]).chain(layers).filter_map(Value::as_str).collect();
+        let files: Vec<_> = held.iter().filter_map(|(path, _)| path.to_str()).collect();
+        assert_eq!(named.len(), 3, "a config and two layers");
+        assert_eq!([named, vec!["manifest.json"]].concat(), files);
+    }
+
+    #[tokio::test]
+    async fn a_blob_that_is_not_what_its_digest_says_is_refused() {
+        let folder = tempfile::tempdir().expect("there is room");
+        let packed = packed(&folder);
+        let image = serve(&packed).await;
+        for blob in fs::read_dir(packed.layout.join("blobs/sha256")).expect("it is a folder") {
+            let blob = blob.expect("it can be read").path();
+            if !packed.digest.ends_with(blob.file_name().and_then(|name| name.to_str()).expect("it has a name")) {
+                fs::write(blob, "something else").expect("it can be written");
+            }
+        }
+        let refused = fetch(&image, &folder.path().join("image.tar")).await.expect_err("the blobs were exchanged");
+        assert!(refused.to_string().contains("what came has the digest"), "{refused}");
+    }
+
+    #[tokio::test]
+    async fn an_image_without_a_digest_is_refused() {
+        let refused = fetch("127.0.0.1:5000/web:v1", Path::new("/nowhere")).await;
+        assert!(matches!(refused, Err(FetchError::Reference(_))), "{refused:?}");
+    }
+}
