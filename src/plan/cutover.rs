@@ -8,7 +8,7 @@ use std::collections::BTreeSet;
 
 use jiff::Timestamp;
 
-use crate::api::names::{self, SLOT};
+use crate::api::names::{self, POD_TEMPLATE_HASH, SLOT};
 use crate::api::time::{Moment, after, positive};
 use crate::api::{Attempt, Reason, Timeouts};
 
@@ -166,6 +166,7 @@ pub fn open_late(o: &Observed, attempt: &Attempt, pods: &[&Pod]) -> Option<Step>
         .iter()
         .filter(|pod| stage::is_up(pod, attempt) && pod.open.is_none())
         .filter(|pod| pod.controller.as_deref().is_some_and(|uid| sets.contains(uid)))
+        .filter(|pod| pod.labels.get(POD_TEMPLATE_HASH) == Some(&record.template_hash))
         .take(ACTIONS_MAX)
         .map(|pod| Action::Open(pod.versioned()))
         .collect();
