@@ -13,6 +13,9 @@ endif
 
 # make demo KEEP=1 leaves the cluster up; CLUSTER=current REGISTRY=... plays on the current context.
 export KEEP CLUSTER REGISTRY
+# make bench RUNS=5 measures each thing five times.
+RUNS ?= 20
+export RUNS
 
 IMAGE ?= hotfix-operator:dev
 ENGINE ?= podman
@@ -32,7 +35,7 @@ test: unit ## Run all tests, also those on a real cluster (root, Go).
 unit: ## Run the tests that need neither root nor Go.
 	cargo test -p securityhotfix
 
-bench: ## Measure latencies on the real cluster (root, Go).
+bench: ## Measure latencies on the real cluster (root, Go). RUNS=5 for a quick look.
 	cargo run --quiet -p hotfix-e2e --bin bench
 
 generate: ## Write the definitions, the roles and the manifests from their sources (Go, for Helm).

@@ -9,6 +9,7 @@ macro_rules! tell {
 }
 
 pub mod app;
+pub mod bench;
 pub mod check;
 pub mod cluster;
 pub mod demo;

@@ -12,6 +12,7 @@ mod server;
 
 use std::time::Duration;
 
+pub use routes::RED;
 pub use server::{End, serve};
 
 use faults::Scheduled;

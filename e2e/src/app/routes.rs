@@ -11,6 +11,10 @@ use super::{
     Settings,
     faults::{Active, Fault},
 };
+use crate::load::Micros;
+
+/// What an instance writes to its log, after the time, when its deep health check answers that something is wrong.
+pub const RED: &str = "the deep check is red";
 
 pub(super) type Answer = Response<Full<Bytes>>;
 
@@ -46,7 +50,11 @@ fn serve(path: &str, settings: &Settings, faults: &Active, phase: Phase) -> Answ
             text(StatusCode::OK, format!("{} {}\n", settings.version, settings.host))
         }
         "/healthz" => text(StatusCode::OK, "ok\n"),
-        "/deep" if faults.has(Fault::Deep) => text(StatusCode::INTERNAL_SERVER_ERROR, "the deep check found a fault\n"),
+        "/deep" if faults.has(Fault::Deep) => {
+            // For whoever measures what follows from it: the log of the instance says when it was.
+            println!("{} {RED}", Micros::now());
+            text(StatusCode::INTERNAL_SERVER_ERROR, "the deep check found a fault\n")
+        }
         "/deep" => text(StatusCode::OK, "ok, all the way down\n"),
         "/ready" if phase != Phase::Serving => text(StatusCode::SERVICE_UNAVAILABLE, "draining\n"),
         "/ready" if faults.has(Fault::Unready) => text(StatusCode::SERVICE_UNAVAILABLE, "unready, as ordered\n"),

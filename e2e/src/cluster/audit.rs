@@ -6,6 +6,7 @@ use std::path::PathBuf;
 
 use jiff::Timestamp;
 use serde::Deserialize;
+use serde_json::Value;
 
 use super::error::{ClusterError, Tried};
 
@@ -81,6 +82,8 @@ pub struct AuditRecord {
     pub object_ref: Option<AuditObject>,
     /// What was answered. Absent when the server panicked.
     pub response_status: Option<AuditStatus>,
+    /// What was sent, of writes to the status of pods and Jobs: there it tells what became known, and when.
+    pub request_object: Option<Value>,
     /// When the request came in.
     pub request_received_timestamp: Timestamp,
     /// When its answer was complete; for a watch, when it ended.

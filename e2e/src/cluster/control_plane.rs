@@ -7,11 +7,17 @@ use super::layout::{Layout, POD_CIDR, SERVICE_CIDR, Subnet};
 use super::process::Component;
 use crate::tools::Tool;
 
-/// Every request once, when it is answered: who, what, on which object, with which result; no bodies.
+/// Every request once, when it is answered: who, what, on which object, with which result. Bodies only where they tell when a
+/// pod or a Job was known to have changed: what the kubelet and the Job controller write of their status.
 const AUDIT_POLICY: &str = r#"{
   "apiVersion": "audit.k8s.io/v1", "kind": "Policy",
   "omitStages": ["RequestReceived", "ResponseStarted"],
-  "rules": [{"level": "Metadata"}]
+  "omitManagedFields": true,
+  "rules": [
+    {"level": "Request", "verbs": ["patch", "update"], "resources": [
+      {"group": "", "resources": ["pods/status"]}, {"group": "batch", "resources": ["jobs/status"]}]},
+    {"level": "Metadata"}
+  ]
 }"#;
 
 pub(super) fn etcd(layout: &Layout) -> Result<Component, ClusterError> {

@@ -42,6 +42,7 @@ pub use conditions::{condition, is_finished, outcome, phase, told};
 pub use error::{Asked, LabError};
 pub use ground::Ground;
 pub use production::Production;
+pub(crate) use programs::cargo;
 pub use programs::{Profile, Programs, repository};
 pub use scene::{Clients, PolicyOptions, Scene, Workload};
 pub use suite::{How, Scenario, play};

@@ -37,25 +37,12 @@ pub struct Programs {
 impl Programs {
     /// Builds them; cargo tells its progress on standard error.
     pub fn build(profile: Profile) -> Result<Self, LabError> {
-        let host = host()?;
-        let mut cargo = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+        let mut cargo = cargo()?;
         cargo
-            .current_dir(repository())
             .args(["build", "--message-format=json-render-diagnostics", "-p", "securityhotfix", "-p", "hotfix-e2e"])
-            .args(["--bin", "hotfix-operator", "--bin", "web", "--bin", "check", "--bin", "load"])
-            .stdin(Stdio::null())
-            .stderr(Stdio::inherit());
-        // What cargo tells the programs it runs would make build scripts run anew, and with them half of the dependencies.
-        let told = |name: &str| TOLD.iter().any(|prefix| name.starts_with(prefix));
-        for (name, _) in std::env::vars_os().filter(|(name, _)| name.to_str().is_some_and(told)) {
-            cargo.env_remove(name);
-        }
+            .args(["--bin", "hotfix-operator", "--bin", "web", "--bin", "check", "--bin", "load"]);
         if profile == Profile::Release {
             cargo.arg("--release");
-        }
-        if std::env::var_os("CARGO_BUILD_TARGET").is_none() {
-            let flags = format!("CARGO_TARGET_{}_RUSTFLAGS", host.to_uppercase().replace('-', "_"));
-            cargo.env("CARGO_BUILD_TARGET", &host).env(flags, "-C target-feature=+crt-static");
         }
         let output = cargo.output().asked(|| "running cargo".to_owned())?;
         if !output.status.success() {
@@ -67,6 +54,23 @@ impl Programs {
         };
         Ok(Self { operator: find("hotfix-operator")?, web: find("web")?, check: find("check")?, load: find("load")? })
     }
+}
+
+/// Cargo in the repository, with the flags of the Makefile; it tells its progress on standard error.
+pub(crate) fn cargo() -> Result<Command, LabError> {
+    let host = host()?;
+    let mut cargo = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    cargo.current_dir(repository()).stdin(Stdio::null()).stderr(Stdio::inherit());
+    // What cargo tells the programs it runs would make build scripts run anew, and with them half of the dependencies.
+    let told = |name: &str| TOLD.iter().any(|prefix| name.starts_with(prefix));
+    for (name, _) in std::env::vars_os().filter(|(name, _)| name.to_str().is_some_and(told)) {
+        cargo.env_remove(name);
+    }
+    if std::env::var_os("CARGO_BUILD_TARGET").is_none() {
+        let flags = format!("CARGO_TARGET_{}_RUSTFLAGS", host.to_uppercase().replace('-', "_"));
+        cargo.env("CARGO_BUILD_TARGET", &host).env(flags, "-C target-feature=+crt-static");
+    }
+    Ok(cargo)
 }
 
 /// The repository's root.
