@@ -44,7 +44,7 @@ pub fn close(o: &Observed, attempt: &Attempt, now: Timestamp) -> Option<Step> {
     let services = o.recorded_services(attempt);
     let pinned = services.iter().find(|service| service.is_pinned());
     if let Some(service) = pinned.filter(|_| !is_recorded_version(o, attempt)) {
-        return Some(Step::act(unpin(service)));
+        return Some(Step::act(unpin(service, attempt)));
     }
     let slot = names::slot(&o.hotfix.uid, attempt.number);
     let open: Vec<Action> = o
@@ -57,7 +57,7 @@ pub fn close(o: &Observed, attempt: &Attempt, now: Timestamp) -> Option<Step> {
         return Some(Step::Act(open));
     }
     if let Some(service) = pinned {
-        return Some(Step::act(unpin(service)));
+        return Some(Step::act(unpin(service, attempt)));
     }
     drain(o, attempt, &services, &slot, now)
 }
@@ -132,8 +132,8 @@ fn blue_not_ready(o: &Observed, attempt: &Attempt) -> Option<Trouble> {
     ))
 }
 
-fn unpin(service: &Service) -> Action {
-    Action::Unpin { service: service.versioned(), from: service.selector.clone(), to: service.owner_selector() }
+fn unpin(service: &Service, attempt: &Attempt) -> Action {
+    Action::Unpin { service: service.versioned(), from: service.selector.clone(), to: service.returned_selector(attempt) }
 }
 
 /// Waits until the candidate is out of every slice, remembers when that was first seen, and waits out the drain.
