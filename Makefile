@@ -25,7 +25,7 @@ IMAGE ?= hotfix-operator:dev
 ENGINE ?= podman
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test unit bench generate lint down image
+.PHONY: help demo test rollouts unit bench generate lint down image
 
 help: ## List the commands.
 	@sed -n 's/^\([a-z]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 20
@@ -34,7 +34,10 @@ demo: ## Boot a throw-away cluster and play both stories on it (root, Go). KEEP=
 	cargo run --quiet -p hotfix-e2e --bin demo
 
 test: unit ## Run all tests, also those on a real cluster (root, Go).
-	cargo test -p hotfix-e2e
+	cargo test -p hotfix-e2e --lib --bins --test admission --test chart --test cluster --test writes
+
+rollouts: ## Play whole rollouts on a real cluster (root, Go); not part of `make test` yet, see CHANGELOG.md.
+	cargo test -p hotfix-e2e --test rollouts
 
 unit: ## Run the tests that need neither root nor Go.
 	cargo test -p securityhotfix
