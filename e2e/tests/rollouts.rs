@@ -15,6 +15,8 @@ mod healthy;
 mod kills;
 #[path = "suites/owners.rs"]
 mod owners;
+#[path = "suites/people.rs"]
+mod people;
 #[path = "suites/telling.rs"]
 mod telling;
 
@@ -27,6 +29,7 @@ fn main() -> ExitCode {
         faults::SCENARIOS,
         deletions::SCENARIOS,
         owners::SCENARIOS,
+        people::SCENARIOS,
         kills::SCENARIOS,
     ];
     hotfix_e2e::lab::play("rollouts", &suites)
