@@ -5,6 +5,8 @@
 
 #[path = "suites/deletions.rs"]
 mod deletions;
+#[path = "suites/engines.rs"]
+mod engines;
 #[path = "suites/faults.rs"]
 mod faults;
 #[path = "suites/gates.rs"]
@@ -30,6 +32,7 @@ fn main() -> ExitCode {
         deletions::SCENARIOS,
         owners::SCENARIOS,
         people::SCENARIOS,
+        engines::SCENARIOS,
         kills::SCENARIOS,
     ];
     hotfix_e2e::lab::play("rollouts", &suites)
