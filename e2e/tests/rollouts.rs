@@ -19,6 +19,8 @@ mod kills;
 mod owners;
 #[path = "suites/people.rs"]
 mod people;
+#[path = "suites/sickness.rs"]
+mod sickness;
 #[path = "suites/telling.rs"]
 mod telling;
 
@@ -33,6 +35,7 @@ fn main() -> ExitCode {
         owners::SCENARIOS,
         people::SCENARIOS,
         engines::SCENARIOS,
+        sickness::SCENARIOS,
         kills::SCENARIOS,
     ];
     hotfix_e2e::lab::play("rollouts", &suites)
