@@ -33,6 +33,7 @@ mod programs;
 mod scene;
 mod suite;
 mod wait;
+pub mod webhook;
 mod writes;
 
 use std::sync::Arc;
