@@ -11,12 +11,13 @@ pub const H: u8 = 4;
 /// The rest is read, and it is decided.
 pub const R: u8 = 8;
 
-/// The order of reads the operator has: Services and pods, the hotfix, the rest.
-pub const ORDER: &[u8] = &[S | P, H, R];
-/// Services and pods are asked for at once and may be answered one after the other.
-pub const SERVICES_FIRST: &[u8] = &[S, P, H, R];
-/// The other way round.
-pub const PODS_FIRST: &[u8] = &[P, S, H, R];
+/// The version of the hotfix is read: a look in which it changes is begun anew.
+pub const V: u8 = 16;
+
+/// The order of reads the operator has, with those that no fault is played between taken together.
+pub const ORDER: &[u8] = &[V | S | P, H, R];
+/// Each read by itself.
+pub const APART: &[u8] = &[V, S, P, H, R];
 
 /// What the environment may do; one bit each.
 pub mod env {

@@ -2,7 +2,7 @@
 
 use crate::config::{Config, born, should_be_ready};
 use crate::server::Object;
-use crate::state::{ABSENT, BLUES, GREENS, Job, LEAVING, LIVE, Pod, Preview, SERVICES, SIDES, State};
+use crate::state::{ABSENT, BLUES, GREENS, JOBS, Job, LEAVING, LIVE, Pod, Preview, SERVICES, SIDES, State};
 
 /// One step of a controller, or of a kubelet.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -42,7 +42,11 @@ impl State {
             out.push(Control::Sees);
         }
         if config.lag {
-            out.extend((0..2).filter(|at| self.slices[usize::from(*at)] != self.endpoints(usize::from(*at))).map(Control::Slices));
+            out.extend(
+                (0..2)
+                    .filter(|at| self.slices[usize::from(*at)] != self.endpoints(usize::from(*at)))
+                    .map(Control::Slices),
+            );
         }
         self.blue_controls(out);
         for side in 0..SIDES {
@@ -64,7 +68,8 @@ impl State {
         }
         let wanted = usize::from(self.blue.replicas());
         let live = self.prod.blues.iter().filter(|pod| pod.lives());
-        let (count, new) = (live.clone().count(), live.clone().filter(|pod| pod.version() == self.blue.newest()).count());
+        let (count, new) =
+            (live.clone().count(), live.clone().filter(|pod| pod.version() == self.blue.newest()).count());
         let serving = live.filter(|pod| pod.serves()).count();
         if new < wanted && count < wanted + 1 && !self.terminating && self.free_blue().is_some() {
             out.push(Control::BlueBorn);
@@ -107,9 +112,8 @@ impl State {
     }
 
     fn free_green(&self, side: usize) -> Option<usize> {
-        (0..GREENS).find(|at| {
-            self.prod.greens[side][*at].life() == ABSENT && !self.is_listed(BLUES + side * GREENS + at)
-        })
+        (0..GREENS)
+            .find(|at| self.prod.greens[side][*at].life() == ABSENT && !self.is_listed(BLUES + side * GREENS + at))
     }
 
     fn collectable(&self, out: &mut Vec<Control>) {
@@ -131,7 +135,9 @@ impl State {
             1 if self.prod.previews[side].here() == 1 && orphaned => next.prod.previews[side] = Preview::default(),
             2 if usize::from(self.claim.holder()) == side + 1 && orphaned => next.claim.set_holder(0),
             // A Job has no owner; those of a hotfix that is gone are swept.
-            3 if self.sides[side].jobs[5].kind() != 0 && hot.here() == 0 => next.sides[side].jobs = [Job::default(); 6],
+            3 if self.sides[side].jobs[JOBS - 1].kind() != 0 && hot.here() == 0 => {
+                next.sides[side].jobs = [Job::default(); JOBS]
+            }
             0..=3 => return None,
             _ => return self.collect_pod(usize::from(what - COLLECTED)),
         }

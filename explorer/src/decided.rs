@@ -141,13 +141,19 @@ pub fn translate(view: &View, observed: &Observed, action: &Action, intern: &Int
     }
 }
 
-fn record(view: &View, observed: &Observed, status: &securityhotfix::api::SecurityHotfixStatus, intern: &Intern) -> Act {
+fn record(
+    view: &View,
+    observed: &Observed,
+    status: &securityhotfix::api::SecurityHotfixStatus,
+    intern: &Intern,
+) -> Act {
     let (number, mile) = intern.status(status);
     let before = observed.hotfix.status.attempt.as_ref();
     let after = status.attempt.as_ref();
     let same = before.map(|attempt| attempt.number) == after.map(|attempt| attempt.number);
     let (mut flags, mut at) = (0, 0);
-    let announced = |attempt: Option<&securityhotfix::api::Attempt>| attempt.and_then(|attempt| attempt.fold_generation);
+    let announced =
+        |attempt: Option<&securityhotfix::api::Attempt>| attempt.and_then(|attempt| attempt.fold_generation);
     if announced(after).is_some() && (!same || announced(before) != announced(after)) {
         flags |= act::ANNOUNCES;
     }

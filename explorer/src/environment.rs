@@ -94,6 +94,7 @@ pub fn happen(state: &mut State, what: u32, at: usize) {
             svc.set_slot(0);
             svc.set_pin(0);
             svc.set_theirs(1);
+            svc.set_newer(svc.ours());
         }
         env::STRIP => state.prod.services[side].set_mark(0),
         env::SELECT => {
@@ -102,6 +103,7 @@ pub fn happen(state: &mut State, what: u32, at: usize) {
             svc.set_slot(0);
             svc.set_pin(0);
             svc.set_theirs(1);
+            svc.set_newer(svc.ours());
         }
         env::DROP => state.prod.services[side] = crate::state::Svc::default(),
         env::REDEPLOY => redeploy(state, 3),
@@ -148,13 +150,14 @@ pub fn happen(state: &mut State, what: u32, at: usize) {
         env::UNCLAIM => state.claim.set_holder(0),
         env::LOSE_JOB => {
             let jobs = &mut state.sides[side].jobs;
-            jobs[5] = crate::state::Job::default();
+            jobs[crate::state::JOBS - 1] = crate::state::Job::default();
             jobs.sort_unstable();
         }
         other => unreachable!("{other} is no move"),
     }
     let service = matches!(what, env::REVERT | env::STRIP | env::SELECT | env::DROP);
-    let hotfix = matches!(what, env::DELETE | env::DELETE_FOREGROUND | env::ABORT | env::RELEASE | env::RETRY | env::ASK);
+    let hotfix =
+        matches!(what, env::DELETE | env::DELETE_FOREGROUND | env::ABORT | env::RELEASE | env::RETRY | env::ASK);
     if service {
         state.touch(Object::Service(side));
     }

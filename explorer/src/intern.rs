@@ -138,7 +138,7 @@ impl Intern {
         });
         code.set_attempt(label(names::ATTEMPT).parse().expect("a number"));
         code.set_run(label("securityhotfix.dev/run").parse().expect("a number"));
-        code.set_name(u8::try_from(number(&name) % 128).unwrap());
+        code.set_name(u8::try_from(number(&name) % 64).unwrap());
         let side = crate::names::side_of(label(names::HOTFIX_UID));
         let mut jobs = self.jobs.write().unwrap();
         let known = jobs.entry(code.0 | side_bit(side)).or_insert_with(|| Arc::new((name.clone(), labels)));

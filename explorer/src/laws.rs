@@ -20,7 +20,11 @@ pub type Broken = (&'static str, String);
 pub const ALL: &[(&str, &str, &str)] = &[
     ("no-early-traffic", "S2 S22", "an image whose gates have not passed must not answer a user"),
     ("no-outage-by-us", "T3", "no write of ours may take the last pod that serves out of a Service"),
-    ("nothing-after-the-acknowledgement", "T5 T6", "once the traffic is said to be back, nothing of the attempt moves it again"),
+    (
+        "nothing-after-the-acknowledgement",
+        "T5 T6",
+        "once the traffic is said to be back, nothing of the attempt moves it again",
+    ),
     ("blue-untouched", "S8", "before a hotfix is believed, nothing of ours is written to the user's Deployment"),
     ("blue-keeps-its-size", "S9", "a rollback is only as fast as blue is large"),
     ("one-hotfix-at-a-time", "S12", "two hotfixes that both move traffic would undo one another"),
@@ -30,14 +34,26 @@ pub const ALL: &[(&str, &str, &str)] = &[
     ("owned-never-serves", "S11", "what the hotfix owns is collected with it"),
     ("no-write-without-effect", "S19", "a write that changes nothing is decided for ever"),
     ("people-win", "S23", "a selector is set again once; more would be a fight"),
-    ("gates-have-evidence", "S13 S14 T1", "a gate passes only by evidence about this attempt, and never by its absence"),
+    (
+        "gates-have-evidence",
+        "S13 S14 T1",
+        "a gate passes only by evidence about this attempt, and never by its absence",
+    ),
     ("verdicts-are-on-record", "S16", "what a gate passed on must be found later"),
     ("soaked-before-believed", "T15", "before the soak is over nothing is known about the candidate under load"),
     ("remediated-is-true", "S24", "the exposure ends with the last vulnerable pod, not with a selector"),
     ("milestones-stay", "T18", "what was recorded is not taken back by a write that came late"),
     ("nothing-is-left", "S7 S10 L2", "afterwards nothing of ours is left, and every Service is as its owner wrote it"),
-    ("every-service-serves", "S4 S10 L2", "afterwards every Service has a pod that answers, where its workload can have one"),
-    ("it-ends", "L1 L2 L3 L5", "from every state, once nothing goes wrong any more, it comes to an end, and to the right one"),
+    (
+        "every-service-serves",
+        "S4 S10 L2",
+        "afterwards every Service has a pod that answers, where its workload can have one",
+    ),
+    (
+        "it-ends",
+        "L1 L2 L3 L5",
+        "from every state, once nothing goes wrong any more, it comes to an end, and to the right one",
+    ),
     ("it-remediates", "L2", "if nobody interferes, faults alone never keep a hotfix from its good end"),
     ("it-looks-again", "L1", "what comes late is cleaned: a hotfix that came to rest looks once more"),
 ];
@@ -86,7 +102,9 @@ pub fn decided(view: &View, observed: &Observed, act: &Act, intern: &Intern) -> 
             let svc = view.prod.services[*at];
             svc.here() == 1 && svc.slot() != code(side, before.attempt())
         });
-        say(&mut broken, skipped.is_some(), "switched-in-order", || format!("Service {} was switched before an earlier one", act.at));
+        say(&mut broken, skipped.is_some(), "switched-in-order", || {
+            format!("Service {} was switched before an earlier one", act.at)
+        });
     }
     if act.kind != Kind::Record {
         return broken;
@@ -95,11 +113,12 @@ pub fn decided(view: &View, observed: &Observed, act: &Act, intern: &Intern) -> 
     let same = before.attempt() == after.attempt();
     let new = |get: fn(Mile) -> u8| get(after) == 1 && (!same || get(before) == 0);
     let jobs = &view.rest.jobs;
-    let good = |kind: u8| {
-        jobs.iter().any(|job| job.kind() == kind && job.attempt() == after.attempt() && job.state() == 1)
-    };
+    let good =
+        |kind: u8| jobs.iter().any(|job| job.kind() == kind && job.attempt() == after.attempt() && job.state() == 1);
     if new(Mile::scanned) {
-        say(&mut broken, !(good(1) && good(2)), "gates-have-evidence", || "the scan passed without a good scan of both images".into());
+        say(&mut broken, !(good(1) && good(2)), "gates-have-evidence", || {
+            "the scan passed without a good scan of both images".into()
+        });
     }
     if new(Mile::analyzed) && view.rest.tests {
         say(&mut broken, !good(3), "gates-have-evidence", || "the analysis passed without a good test".into());
@@ -107,15 +126,23 @@ pub fn decided(view: &View, observed: &Observed, act: &Act, intern: &Intern) -> 
     if new(Mile::verified) {
         let found = view.rest.found;
         let probes = [found.probe0(), found.probe1()];
-        let up = |at: usize| view.prod.greens[side][at].lives() && view.prod.greens[side][at].up() == 1;
+        // One without the gate is never opened, and not asked.
+        let asked = |pod: crate::state::Pod| pod.lives() && pod.up() == 1 && pod.bare() == 0;
+        let up = |at: usize| asked(view.prod.greens[side][at]);
         let unproven = (0..GREENS).any(|at| up(at) && probes[at] != 1);
         say(&mut broken, unproven, "gates-have-evidence", || "verified while a pod has not answered well".into());
-        say(&mut broken, view.rest.clocks.soak() == 0, "soaked-before-believed", || "verified before the soak was over".into());
+        say(&mut broken, view.rest.clocks.soak() == 0, "soaked-before-believed", || {
+            "verified before the soak was over".into()
+        });
     }
-    if after.outcome() == outcome(securityhotfix::api::Outcome::Remediated) && (!same || before.outcome() != after.outcome()) {
+    if after.outcome() == outcome(securityhotfix::api::Outcome::Remediated)
+        && (!same || before.outcome() != after.outcome())
+    {
         let old = view.prod.blues.iter().any(|pod| pod.life() != ABSENT && pod.version() != wanted(side));
         let is = old || view.rest.blue.template() != wanted(side);
-        say(&mut broken, is, "remediated-is-true", || "Remediated while a pod or the template has another image".into());
+        say(&mut broken, is, "remediated-is-true", || {
+            "Remediated while a pod or the template has another image".into()
+        });
     }
     let status = intern.status_of(act.data);
     let unproven = status.attempt.iter().any(|attempt| {
@@ -158,10 +185,11 @@ pub fn wrote(before: &State, after: &State, act: &Act, late: bool, _: &Intern) -
     let side = usize::from(act.side);
     let mile = before.sides[side].mile;
     outage(before, after, act, &mut broken);
-    let opened = act.kind == Kind::Open
-        && acknowledged(before, side, before.prod.greens[side][usize::from(act.at)].attempt());
+    let opened =
+        act.kind == Kind::Open && acknowledged(before, side, before.prod.greens[side][usize::from(act.at)].attempt());
     let switched = act.kind == Kind::Switch && acknowledged(before, side, coded(act.service().1.slot()).1);
-    let held = act.kind == Kind::Hold && marked(act.service().1.mark()).is_some_and(|(_, code)| acknowledged(before, side, coded(code).1));
+    let held = act.kind == Kind::Hold
+        && marked(act.service().1.mark()).is_some_and(|(_, code)| acknowledged(before, side, coded(code).1));
     say(&mut broken, opened || switched || held, "nothing-after-the-acknowledgement", || {
         format!("{} took effect after the attempt had acknowledged its end", act.name())
     });
@@ -170,7 +198,9 @@ pub fn wrote(before: &State, after: &State, act: &Act, late: bool, _: &Intern) -
         format!("{} took effect on a Service after the hotfix was gone", act.name())
     });
     let folds = act.kind == Kind::FoldBack && (mile.verified() == 0 || mile.latched() == 1 || mile.finished() == 1);
-    say(&mut broken, folds, "blue-untouched", || "the fold-back took effect in an attempt that was not believed, or over".into());
+    say(&mut broken, folds, "blue-untouched", || {
+        "the fold-back took effect in an attempt that was not believed, or over".into()
+    });
     let template = before.blue.template() != after.blue.template() && act.kind != Kind::FoldBack;
     say(&mut broken, template, "blue-untouched", || format!("{} changed the Deployment", act.name()));
     say(&mut broken, before.blue.replicas() != after.blue.replicas(), "blue-keeps-its-size", || {
@@ -178,20 +208,44 @@ pub fn wrote(before: &State, after: &State, act: &Act, late: bool, _: &Intern) -
     });
     let owned = after.sides[side].green.owned() == 1 && after.sides[side].green.here() == 1;
     let serves = (0..SERVICES).any(|at| before.serving(at).1[side] > 0);
-    let unsafe_end = owned && (act.kind == Kind::RemoveFinalizer && serves || matches!(act.kind, Kind::Open | Kind::Switch));
-    say(&mut broken, unsafe_end, "owned-never-serves", || format!("{} while the hotfix owns the candidate", act.name()));
+    let of_owned = |pod: &crate::state::Pod| pod.inc() == after.sides[side].green.inc();
+    let pods = &before.prod.greens[side];
+    let moves = match act.kind {
+        Kind::Open => of_owned(&pods[usize::from(act.at)]),
+        Kind::Switch => pods.iter().any(|pod| pod.serves() && pod.bare() == 0 && of_owned(pod)),
+        _ => false,
+    };
+    let unsafe_end = owned && (act.kind == Kind::RemoveFinalizer && serves || moves);
+    say(&mut broken, unsafe_end, "owned-never-serves", || {
+        format!("{} while the hotfix owns the candidate", act.name())
+    });
     let same = |state: &State| (state.terminating, state.claim, state.prod, state.blue, state.sides);
-    say(&mut broken, !late && same(before) == same(after), "no-write-without-effect", || format!("{} changed nothing", act.name()));
+    say(&mut broken, !late && same(before) == same(after), "no-write-without-effect", || {
+        format!("{} changed nothing", act.name())
+    });
     let now = after.sides[side].mile;
     let lost = now.attempt() == mile.attempt() && after.sides[side].hot.here() == 1 && {
         let steps = |mile: Mile| {
-            [mile.scanned(), mile.staged(), mile.analyzed(), mile.promoting(), mile.converged(), mile.verified(), mile.latched(), mile.drained(), mile.finished()]
+            [
+                mile.scanned(),
+                mile.staged(),
+                mile.analyzed(),
+                mile.promoting(),
+                mile.converged(),
+                mile.verified(),
+                mile.latched(),
+                mile.drained(),
+                mile.finished(),
+            ]
         };
         steps(mile).iter().zip(steps(now)).any(|(was, is)| *was > is)
     };
-    say(&mut broken, lost || now.attempt() < mile.attempt() && after.sides[side].hot.here() == 1, "milestones-stay", || {
-        format!("{} took back a milestone", act.name())
-    });
+    say(
+        &mut broken,
+        lost || now.attempt() < mile.attempt() && after.sides[side].hot.here() == 1,
+        "milestones-stay",
+        || format!("{} took back a milestone", act.name()),
+    );
     broken
 }
 
@@ -227,24 +281,34 @@ pub fn holds(state: &State, _: &Config) -> Vec<Broken> {
                 let mile = state.sides[side].mile;
                 let passed = mile.attempt() == pod.attempt() && mile.promoting() == 1;
                 let is = svc.selects_green(side, *pod) && !passed;
-                say(&mut broken, is, "no-early-traffic", || format!("Service {at} sends traffic to a candidate whose gates have not passed"));
+                say(&mut broken, is, "no-early-traffic", || {
+                    format!("Service {at} sends traffic to a candidate whose gates have not passed")
+                });
             }
         }
         if svc.slot() != 0 {
             let (side, attempt) = coded(svc.slot());
             let owner = &state.sides[side];
-            let known = owner.mile.attempt() == attempt && owner.mile.promoting() == 1 && owner.mile.services() >> at & 1 == 1;
-            say(&mut broken, owner.alive() && !known, "only-recorded-services", || format!("Service {at} is switched without being recorded"));
+            let known =
+                owner.mile.attempt() == attempt && owner.mile.promoting() == 1 && owner.mile.services() >> at & 1 == 1;
+            say(&mut broken, owner.alive() && !known, "only-recorded-services", || {
+                format!("Service {at} is switched without being recorded")
+            });
         }
     }
     one_at_a_time(state, &mut broken);
     for side in 0..SIDES {
         let crate::state::Side { hot, mile, green, .. } = state.sides[side];
-        let unscanned = green.here() == 1 && hot.here() == 1 && mile.attempt() == green.attempt() && mile.scanned() == 0;
-        say(&mut broken, unscanned, "no-candidate-before-its-scan", || "a candidate exists before its scan passed".into());
-        say(&mut broken, hot.switched() > 1, "people-win", || "a selector was set again twice".into());
+        let unscanned =
+            green.here() == 1 && hot.here() == 1 && mile.attempt() == green.attempt() && mile.scanned() == 0;
+        say(&mut broken, unscanned, "no-candidate-before-its-scan", || {
+            "a candidate exists before its scan passed".into()
+        });
+        say(&mut broken, hot.switched_again() > 1, "people-win", || "a selector was set again twice".into());
         let ready = |pod: &&crate::state::Pod| pod.serves() && pod.bare() == 0 && pod.open() != OPEN;
-        say(&mut broken, state.prod.greens[side].iter().any(|pod| ready(&pod)), "no-early-traffic", || "a pod of ours is ready without being open".into());
+        say(&mut broken, state.prod.greens[side].iter().any(|pod| ready(&pod)), "no-early-traffic", || {
+            "a pod of ours is ready without being open".into()
+        });
     }
     broken
 }

@@ -2,22 +2,23 @@
 //!
 //! See docs/explorer.md for what is explored, with which bounds, and what it has found.
 
-mod act;
+pub mod act;
 mod bits;
 pub mod config;
-mod controllers;
-mod decided;
+pub mod controllers;
+pub mod decided;
 mod environment;
 mod fair;
 pub mod intern;
 pub mod laws;
-mod moves;
+pub mod moves;
 pub mod mutants;
 mod names;
-mod picture;
+pub mod picture;
 mod rest;
 pub mod search;
-mod server;
-mod state;
+pub mod server;
+pub mod state;
+pub mod story;
 pub mod witness;
 pub mod worlds;

@@ -3,7 +3,7 @@
 use std::fmt;
 
 use crate::act::{self, Act, Kind};
-use crate::config::{Config, H, P, R, S, env, fault};
+use crate::config::{Config, H, P, R, S, V, env, fault};
 use crate::controllers::Control;
 use crate::decided::Memory;
 use crate::laws::{self, Broken};
@@ -313,8 +313,12 @@ impl State {
             let pods = (0..SIDES).flat_map(|side| (0..GREENS).map(move |at| Object::Pod(side, at)));
             pods.for_each(|pod| replica.fresh |= pod.bit());
         }
+        if parts & V != 0 {
+            replica.fresh |= Object::Hotfix(side).bit();
+        }
         if parts & H != 0 {
-            if self.sides[side].hot.here() == 0 {
+            let checks = order.iter().any(|parts| parts & V != 0);
+            if self.sides[side].hot.here() == 0 || checks && replica.fresh & Object::Hotfix(side).bit() == 0 {
                 stepped.state.idle(at);
                 return;
             }
@@ -370,7 +374,8 @@ impl State {
             }
         }
         let mut hot = replica.hot;
-        hot.set_switched(0);
+        hot.set_switched0(0);
+        hot.set_switched1(0);
         hot.set_gen(self.sides[side].hot.gen_());
         let again = memory.intern().mile_of(replica.status).reassert();
         let same = again > 0
@@ -407,7 +412,9 @@ impl State {
             alive,
             report: self.sides[side].report,
             slices: self.slices,
-            others: (0..BLUES + SIDES * GREENS).filter(|at| listed >> (2 * at) & 3 != 0).fold(0, |all, at| all | others & 1 << at),
+            others: (0..BLUES + SIDES * GREENS)
+                .filter(|at| listed >> (2 * at) & 3 != 0)
+                .fold(0, |all, at| all | others & 1 << at),
             jobs: self.sides[side].jobs,
             clocks: self.sides[side].clocks,
             found,
@@ -465,7 +472,11 @@ impl State {
                 }
             }
             Answer::Badly => {
-                if up(0) { found.set_probe0(2) } else { found.set_probe1(2) }
+                if up(0) {
+                    found.set_probe0(2)
+                } else {
+                    found.set_probe1(2)
+                }
                 self.moves -= 1;
             }
         }

@@ -1,9 +1,9 @@
 //! x
-use securityhotfix::plan::{Action, Observed};
 use crate::act::Act;
 use crate::intern::Intern;
 use crate::picture::View;
 use crate::state::State;
+use securityhotfix::plan::{Action, Observed};
 
 /// A protocol or planner that is broken on purpose.
 #[derive(Clone, Copy)]

@@ -16,7 +16,9 @@ use serde_json::{Value, json};
 
 use crate::intern::{AT_RECORDED, GENERATION, Intern, moment, now};
 use crate::names;
-use crate::state::{ABSENT, BLUES, Blue, Claim, Clocks, Found, GREENS, Green, Hot, JOBS, Job, LEAVING, Pod, Prod, SIDES, Svc};
+use crate::state::{
+    ABSENT, BLUES, Blue, Claim, Clocks, Found, GREENS, Green, Hot, JOBS, Job, LEAVING, Pod, Prod, SIDES, Svc,
+};
 
 /// Everything the planner sees, in bits: the key under which its answer is remembered.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
@@ -185,11 +187,13 @@ fn hotfix(view: &View, side: usize, mut status: securityhotfix::api::SecurityHot
     }
 }
 
-fn managers(ours: u8, theirs: u8) -> Vec<Manager> {
+fn managers(ours: u8, theirs: u8, newer: u8) -> Vec<Manager> {
     let owns = |contested: bool| if contested { Owns::Contested } else { Owns::Else };
-    let mut all = vec![Manager { name: "owner".into(), index: 0, at: Some(moment()), owns: owns(theirs == 1) }];
+    let ours_at = Some(seconds_ago(60));
+    let theirs_at = Some(if newer == 1 { moment() } else { Moment::new(old()) });
+    let mut all = vec![Manager { name: "owner".into(), index: 0, at: theirs_at, owns: owns(theirs == 1) }];
     if ours == 1 {
-        all.push(Manager { name: api::MANAGER.into(), index: 1, at: Some(moment()), owns: owns(theirs == 0) });
+        all.push(Manager { name: api::MANAGER.into(), index: 1, at: ours_at, owns: owns(theirs == 0) });
     }
     all
 }
@@ -211,7 +215,7 @@ fn services(view: &View, side: usize, again: &str) -> Vec<Service> {
             uid: format!("preview-{}", preview.inc()),
             resource_version: "preview".into(),
             selector: [(api::SLOT.to_owned(), slot.to_owned())].into(),
-            labels: labels(side, slot),
+            labels: labels(side, preview.attempt()),
             publish_not_ready: true,
             type_: "ClusterIP".into(),
             ports: vec![json!({"port": 80})],
@@ -232,14 +236,15 @@ fn service(svc: Svc, at: usize, again: bool) -> Service {
         annotations,
         type_: "ClusterIP".into(),
         ports: vec![json!({"port": 80})],
-        managers: managers(svc.ours(), svc.theirs()),
+        managers: managers(svc.ours(), svc.theirs(), svc.newer()),
         ..Service::default()
     }
 }
 
-fn labels(side: usize, slot: &str) -> Map {
+fn labels(side: usize, attempt: u8) -> Map {
     [
-        (api::SLOT.to_owned(), slot.to_owned()),
+        (api::SLOT.to_owned(), names::slot(side, attempt).to_owned()),
+        (api::ATTEMPT.to_owned(), attempt.to_string()),
         (api::HOTFIX_UID.to_owned(), names::UIDS[side].to_owned()),
         (api::HOTFIX_NAME.to_owned(), names::HOTFIXES[side].to_owned()),
     ]
@@ -291,7 +296,8 @@ fn one_pod(pod: Pod, uid: String, labels: Map, set: String) -> observed::Pod {
         containers_ready: pod.up() == 1,
         ready: pod.ready() == 1,
         ready_since: Some(if pod.late() == 1 { seconds_ago(20) } else { moment() }),
-        open: (pod.open() != 0).then(|| observed::Open { open: pod.open() == crate::state::OPEN, since: Some(moment()) }),
+        open: (pod.open() != 0)
+            .then(|| observed::Open { open: pod.open() == crate::state::OPEN, since: Some(moment()) }),
         // A container that was up once has told its image.
         containers: vec![Container { name: "web".into(), image_id: image.clone(), image, ..Container::default() }],
         host_ports: false,
@@ -342,7 +348,7 @@ fn blue(view: &View) -> Workload {
         replicas: i32::from(blue.replicas()),
         controller: None,
         owners: Vec::new(),
-        managers: managers(blue.ours(), blue.theirs()),
+        managers: managers(blue.ours(), blue.theirs(), 0),
         raw: raw(blue.template(), blue.replicas()),
     }
 }
@@ -356,14 +362,14 @@ fn green(view: &View, side: usize) -> Workload {
         resource_version: "green".into(),
         generation: 1,
         observed_generation: 1,
-        labels: labels(side, names::slot(side, green.attempt())),
+        labels: labels(side, green.attempt()),
         annotations: Map::new(),
         deleting: false,
         paused: false,
         replicas: i32::from(green.replicas()),
         controller: None,
         owners: if green.owned() == 1 { vec![names::UIDS[side].into()] } else { Vec::new() },
-        managers: managers(1, green.drifted()),
+        managers: managers(1, green.drifted(), 0),
         raw: raw(version, green.replicas()),
     }
 }
@@ -406,7 +412,11 @@ fn sets(view: &View, side: usize) -> Vec<ReplicaSet> {
             name: names::green_set(side, green.inc()),
             uid: names::green_set(side, green.inc()),
             controller: names::green_uid(side, green.inc()),
-            template_hash: if green.drifted() == 1 { "drifted".into() } else { names::green_hash(side, green.attempt()) },
+            template_hash: if green.drifted() == 1 {
+                "drifted".into()
+            } else {
+                names::green_hash(side, green.attempt())
+            },
             replicas: i32::from(green.replicas()),
             pods: i32::from(green.replicas()),
             revision: 1,
@@ -453,16 +463,20 @@ fn run(side: usize, job: Job, intern: &Intern) -> Run {
     let output = match (job.state(), job.kind()) {
         (0, _) => None,
         (3, _) => Some(Output::Unusable("the log holds no frame".into())),
-        (4, 3) => Some(framed(0, Content::Malformed("it is of something else".into()))),
+        (4, 3) => Some(framed(0, Content::None)),
         (4, _) => Some(framed(0, Content::Scan(Box::new(report(0, false))))),
         (good, 3) => Some(framed(i32::from(good != 1), Content::None)),
         // The image that runs has the vulnerability, the patched one has not; bad is the other way round.
         (good, kind) => Some(framed(0, Content::Scan(Box::new(report(of_version, (kind == 1) == (good == 1)))))),
     };
+    let mut labels = known.1.clone();
+    if (job.state(), job.kind()) == (4, 3) {
+        labels.insert(securityhotfix::plan::jobs::SUBJECT.into(), "another".into());
+    }
     Run {
         job: known.0.clone(),
         uid: format!("job-{}", job.0 >> 3),
-        labels: known.1.clone(),
+        labels,
         state: output.map_or(RunState::Running, |output| RunState::Ended { at: Moment::new(old()), output }),
     }
 }
@@ -532,7 +546,10 @@ fn evidence(view: &View, side: usize, attempt: i64, slot_attempt: u8, intern: &I
 fn settings() -> Arc<Settings> {
     static SETTINGS: OnceLock<Arc<Settings>> = OnceLock::new();
     Arc::clone(SETTINGS.get_or_init(|| {
-        Arc::new(Settings { checks_namespace: "checks".into(), runner_image: "registry.example/operator@sha256:0".into() })
+        Arc::new(Settings {
+            checks_namespace: "checks".into(),
+            runner_image: "registry.example/operator@sha256:0".into(),
+        })
     }))
 }
 

@@ -26,10 +26,18 @@ pub fn wrong(state: &State, config: &Config) -> Vec<Broken> {
         let waits = hot.here() == 1 && (mile.attempt() == 0 || restarted);
         let under_way = hot.here() == 1 && !waits && mile.finished() == 0;
         // One that has not begun waits for its workload; one that has begun waits for blue to recover, and for nothing else.
-        say(waits && !busy && hot.deleting() == 0 && can_serve && has_service && settled(state), "it-ends", format!("hotfix {side} never begins"));
+        say(
+            waits && !busy && hot.deleting() == 0 && can_serve && has_service && settled(state),
+            "it-ends",
+            format!("hotfix {side} never begins"),
+        );
         say(under_way && blue.broken() == 0, "it-ends", format!("hotfix {side} is stuck"));
         say(hot.here() == 1 && hot.deleting() > 0 && !under_way, "it-ends", format!("hotfix {side} is never let go"));
-        say(hot.here() == 1 && state.terminating && !under_way, "it-ends", format!("hotfix {side} keeps its namespace"));
+        say(
+            hot.here() == 1 && state.terminating && !under_way,
+            "it-ends",
+            format!("hotfix {side} keeps its namespace"),
+        );
         if under_way {
             all_ended = false;
             continue;
@@ -61,7 +69,11 @@ pub fn wrong(state: &State, config: &Config) -> Vec<Broken> {
             say(svc.ours() == 1, "nothing-is-left", format!("our entry in the managedFields of Service {at} is left"));
         }
     }
-    say(all_ended && blue.here() == 1 && blue.ours() == 1, "nothing-is-left", "our entry in the Deployment's managedFields is left".into());
+    say(
+        all_ended && blue.here() == 1 && blue.ours() == 1,
+        "nothing-is-left",
+        "our entry in the Deployment's managedFields is left".into(),
+    );
     let undisturbed = state.moves == config.moves;
     let good = state.sides[0].mile.outcome() == outcome(Outcome::Remediated);
     say(undisturbed && !good, "it-remediates", "nobody interfered, and it did not come to its good end".into());

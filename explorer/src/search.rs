@@ -227,7 +227,12 @@ pub fn explore(config: &Config, mutant: &Mutant, intern: &Intern, limits: Limits
             let frontier: usize = next.iter().map(Vec::len).sum();
             eprintln!(
                 "  {:12} depth {:3} states {:>11} frontier {frontier:>9} pictures {:>7} violations {} {:>4} s",
-                config.name, outcome.depth, outcome.states, shared.lock().unwrap().len(), breaks.len(), begun.elapsed().as_secs()
+                config.name,
+                outcome.depth,
+                outcome.states,
+                shared.lock().unwrap().len(),
+                breaks.len(),
+                begun.elapsed().as_secs()
             );
         }
         let stop = outcome.states >= limits.states || (limits.first && !breaks.is_empty());

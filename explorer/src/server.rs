@@ -4,7 +4,8 @@ use crate::act::{self, Act, Kind};
 use crate::intern::Intern;
 use crate::mutants::Mutant;
 use crate::state::{
-    ABSENT, CLOSED, Claim, Clocks, GREENS, Green, Hot, Job, LIVE, Mile, OPEN, Preview, Prod, SERVICES, SIDES, Side, State,
+    ABSENT, CLOSED, Claim, Clocks, GREENS, Green, Hot, Job, LIVE, Mile, OPEN, Preview, Prod, SERVICES, SIDES, Side,
+    State,
 };
 
 /// What became of a write.
@@ -319,9 +320,9 @@ impl State {
             svc.set_pin(to.pin());
             svc.set_theirs(0);
         }
-        let side = &mut self.sides[usize::from(act.side)];
-        if act.kind == Kind::Switch && side.mile.converged() == 1 {
-            side.hot.set_switched((side.hot.switched() + 1).min(3));
+        svc.set_newer(0);
+        if act.kind == Kind::Switch {
+            self.sides[usize::from(act.side)].hot.count_switch(at);
         }
         self.touch(Object::Service(at));
         Written::Done
@@ -409,7 +410,8 @@ impl Side {
             self.hot.set_again(0);
         }
         if before.attempt() != mile.attempt() {
-            self.hot.set_switched(0);
+            self.hot.set_switched0(0);
+            self.hot.set_switched1(0);
         }
     }
 }

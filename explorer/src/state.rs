@@ -17,7 +17,7 @@ pub const GREENS: usize = 2;
 /// Pods the workload can have at once: two, and one more while it rolls.
 pub const BLUES: usize = 3;
 /// Check Jobs of one hotfix at once.
-pub const JOBS: usize = 6;
+pub const JOBS: usize = 10;
 /// Writes that can be in flight at once.
 pub const FLIGHTS: usize = 2;
 
@@ -43,6 +43,7 @@ bits! {
         mark, set_mark: 7, 4, "its mark: 0 none, 1 to 6 hold, 7 to 12 sealed, by code";
         ours, set_ours: 11, 1, "managedFields has an entry of ours";
         theirs, set_theirs: 12, 1, "the owner's tool wrote the selector last";
+        newer, set_newer: 13, 1, "and it did so after our last write";
     }
 }
 
@@ -102,7 +103,7 @@ bits! {
 
 bits! {
     /// A hotfix object, without its status.
-    Hot(u16) {
+    Hot(u32) {
         here, set_here: 0, 1, "it exists";
         deleting, set_deleting: 1, 2, "0 no, 1 in the background, 2 in the foreground";
         finalizer, set_finalizer: 3, 1, "our finalizer is on it";
@@ -111,8 +112,9 @@ bits! {
         retry, set_retry: 8, 1, "the retry annotation is there";
         again, set_again: 9, 1, "the Service that was set again is still at the recorded version";
         gen_, set_gen: 10, 2, "how often blue's spec changed since the fold-back was announced, at most 2";
-        switched, set_switched: 12, 2, "how often traffic was switched again after convergence";
-        suspend, set_suspend: 14, 1, "spec.suspend";
+        switched0, set_switched0: 12, 2, "how often the first Service was switched in this attempt, at most 3";
+        switched1, set_switched1: 14, 2, "and the second";
+        suspend, set_suspend: 16, 1, "spec.suspend";
     }
 }
 
@@ -168,8 +170,8 @@ bits! {
         state, set_state: 0, 3, "0 running, 1 good, 2 bad, 3 unusable, 4 of another digest";
         kind, set_kind: 3, 2, "1 scan of the running image, 2 of the patched one, 3 test";
         attempt, set_attempt: 5, 2, "the attempt it was made for";
-        run, set_run: 7, 2, "the number of the run";
-        name, set_name: 9, 7, "bits of a hash of its name";
+        run, set_run: 7, 3, "the number of the run";
+        name, set_name: 10, 6, "bits of a hash of its name";
     }
 }
 
@@ -301,6 +303,22 @@ impl Pod {
     }
 }
 
+impl Hot {
+    /// A Service was switched.
+    pub fn count_switch(&mut self, service: usize) {
+        if service == 0 {
+            self.set_switched0((self.switched0() + 1).min(3));
+        } else {
+            self.set_switched1((self.switched1() + 1).min(3));
+        }
+    }
+
+    /// How often a Service was switched again.
+    pub fn switched_again(self) -> u8 {
+        self.switched0().saturating_sub(1) + self.switched1().saturating_sub(1)
+    }
+}
+
 impl Side {
     /// It may still write: it has an attempt that is not finished.
     pub fn alive(&self) -> bool {
@@ -378,7 +396,8 @@ impl Hasher for Bytes {
         for chunk in self.all[..self.len.next_multiple_of(16)].chunks_exact(16) {
             let (a, b) = chunk.split_at(8);
             let a = u64::from_le_bytes(a.try_into().expect("eight bytes")) ^ hash ^ 0xA076_1D64_78BD_642F;
-            let b = u64::from_le_bytes(b.try_into().expect("eight bytes")) ^ hash.rotate_left(29) ^ 0xE703_7ED1_A0B4_28DB;
+            let b =
+                u64::from_le_bytes(b.try_into().expect("eight bytes")) ^ hash.rotate_left(29) ^ 0xE703_7ED1_A0B4_28DB;
             let wide = u128::from(a) * u128::from(b);
             #[allow(clippy::cast_possible_truncation, reason = "the halves of a product")]
             let folded = (wide as u64) ^ ((wide >> 64) as u64);

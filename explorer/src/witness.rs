@@ -1,12 +1,12 @@
 //! What must be seen to happen at all: an exploration in which it never does proves nothing about it.
 
+use crate::act::Act;
 use crate::act::Kind;
 use crate::config::env;
 use crate::intern::outcome_of;
 use crate::moves::{Answer, Move};
 use crate::server::Written;
 use crate::state::{OPEN, State};
-use crate::act::Act;
 use securityhotfix::api::Outcome;
 
 /// Everything that is watched for.
@@ -95,7 +95,9 @@ pub fn of(before: &State, after: &State, mv: Move, wrote: Option<(Act, Written)>
         seen |= wrote_bits(before, after, mv, &act, written);
     }
     match mv {
-        Move::Crash if !before.replicas[0].acts[0].is_none() => seen |= bits_of!["the leader dies in the middle of a write"][0],
+        Move::Crash if !before.replicas[0].acts[0].is_none() => {
+            seen |= bits_of!["the leader dies in the middle of a write"][0]
+        }
         Move::Env(what, at) => seen |= environment(before, after, what, usize::from(at)),
         Move::Answer(side, Answer::Badly) => {
             let found = before.replicas[0].found[usize::from(side)];

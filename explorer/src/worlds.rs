@@ -1,6 +1,6 @@
 //! The worlds that are explored, one after the other: each is small, and has one kind of trouble in plenty.
 
-use crate::config::{Config, ORDER, PODS_FIRST, SERVICES_FIRST, env, fault};
+use crate::config::{APART, Config, ORDER, env, fault};
 
 /// One Service, one pod a side, faults of every kind; from the beginning.
 const BASE: Config = Config {
@@ -26,7 +26,14 @@ pub const ALL: &[Config] = &[
         faults: 1,
         moves: 3,
         tests: true,
-        env: env::BAD_JOB | env::LOSE_JOB | env::REFUSE | env::DELETE | env::ABORT | env::RETRY | env::LATE | env::UNCLAIM,
+        env: env::BAD_JOB
+            | env::LOSE_JOB
+            | env::REFUSE
+            | env::DELETE
+            | env::ABORT
+            | env::RETRY
+            | env::LATE
+            | env::UNCLAIM,
         ..BASE
     },
     Config {
@@ -51,7 +58,13 @@ pub const ALL: &[Config] = &[
         faults: 1,
         moves: 2,
         replicas: 2,
-        env: env::UNREADY_GREEN | env::EVICT_GREEN | env::UNREADY_BLUE | env::BAD_PROBE | env::BARE | env::LATE | env::ABORT,
+        env: env::UNREADY_GREEN
+            | env::EVICT_GREEN
+            | env::UNREADY_BLUE
+            | env::BAD_PROBE
+            | env::BARE
+            | env::LATE
+            | env::ABORT,
         from: |mile| mile.analyzed() == 1,
         ..BASE
     },
@@ -70,16 +83,7 @@ pub const ALL: &[Config] = &[
         faults: 2,
         moves: 2,
         env: env::BAD_PROBE | env::EVICT_GREEN | env::DELETE,
-        order: SERVICES_FIRST,
-        from: |mile| mile.analyzed() == 1,
-        ..BASE
-    },
-    Config {
-        name: "reads-back",
-        faults: 2,
-        moves: 2,
-        env: env::BAD_PROBE | env::EVICT_GREEN | env::DELETE,
-        order: PODS_FIRST,
+        order: APART,
         from: |mile| mile.analyzed() == 1,
         ..BASE
     },
@@ -94,7 +98,14 @@ pub const ALL: &[Config] = &[
         name: "blue",
         faults: 1,
         moves: 3,
-        env: env::DELETE_BLUE | env::ZERO | env::BREAK | env::REDEPLOY | env::SCALE | env::RELEASE | env::BAD_PROBE | env::UNREADY_BLUE,
+        env: env::DELETE_BLUE
+            | env::ZERO
+            | env::BREAK
+            | env::REDEPLOY
+            | env::SCALE
+            | env::RELEASE
+            | env::BAD_PROBE
+            | env::UNREADY_BLUE,
         from: |mile| mile.scanned() == 1,
         ..BASE
     },
@@ -111,7 +122,13 @@ pub const ALL: &[Config] = &[
         faults: 2,
         moves: 3,
         slow: true,
-        env: env::REVERT_IMAGE | env::REDEPLOY | env::UNREADY_GREEN | env::EVICT_GREEN | env::UNREADY_BLUE | env::BREAK | env::DELETE,
+        env: env::REVERT_IMAGE
+            | env::REDEPLOY
+            | env::UNREADY_GREEN
+            | env::EVICT_GREEN
+            | env::UNREADY_BLUE
+            | env::BREAK
+            | env::DELETE,
         from: |mile| mile.converged() == 1,
         ..BASE
     },
