@@ -25,8 +25,8 @@ pub enum ObserveError {
         /// What happened.
         source: CallError,
     },
-    /// The workload changed its identity again and again while it was looked at: try again after a while.
-    #[error("the target Deployment was replaced {0} times while it was looked at")]
+    /// What was looked at changed again and again meanwhile: try again after a while.
+    #[error("the hotfix or its target changed {0} times while it was looked at")]
     Restless(usize),
 }
 

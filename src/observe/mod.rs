@@ -1,8 +1,11 @@
 //! Takes one picture of a hotfix and everything it touches, in the order the protocol needs.
 //!
 //! This module decides what is read, when, and what a missing answer means. It never judges what it reads, and writes
-//! nothing but dry runs. The order is part of the protocol: Services and pods first, then the hotfix, then the rest, so
-//! that nothing is opened or switched that was not seen before the latch could be set. All reads are of now, never from
+//! nothing but dry runs. The order is part of the protocol: Services, then pods, then the hotfix, then the rest, so that
+//! nothing is opened or switched that was not seen before the latch could be set, and nothing is called returned while a
+//! pod was born since the list of pods was made. The hotfix's version is read before all of it, and a picture in which it
+//! changed meanwhile is taken anew: otherwise a replica that stood still between two reads could end an attempt for the
+//! lack of what it had read too early to see. All reads are of now, never from
 //! a cache; what is remembered between two pictures are only addresses (the selector to list by) and what cannot change
 //! (the report of an ended Job).
 
@@ -28,6 +31,7 @@ use crate::api::names::{self, HOTFIX_UID, SLOT};
 use crate::plan::decision::Want;
 use crate::plan::observed::{Observed, Settings, Workload};
 use evidence::{Gatherer, Registries};
+use json::text;
 use memory::{Known, Memory};
 use outputs::{Outputs, Source};
 use parts::{
@@ -36,8 +40,11 @@ use parts::{
 };
 use reads::{Reads, Which, read_all, read_own};
 
-/// How often a picture is begun anew because blue was replaced by another Deployment meanwhile.
+/// How often a picture is begun anew because the hotfix was written meanwhile, or blue replaced by another Deployment.
 const LOOKS_MAX: usize = 3;
+
+/// Where an object's version is.
+const VERSION: &str = "/metadata/resourceVersion";
 
 /// Which hotfix: what the trigger's cached object tells and what can never change.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -82,7 +89,7 @@ impl Observer {
                     self.forget(&id.uid);
                     return Ok(None);
                 }
-                Look::BlueChanged => {}
+                Look::Overtaken => {}
             }
         }
         Err(ObserveError::Restless(LOOKS_MAX))
@@ -116,14 +123,16 @@ impl Observer {
             None => self.memory.put(&id.uid, Known::of(reads.one(reads::DEPLOYMENTS, &id.target).await?.as_ref())),
         };
 
-        let (services, by_label, by_slot) = tokio::try_join!(
-            reads.all(reads::SERVICES, Which::All),
-            pods_of_blue(reads, &known),
-            reads.all(reads::PODS, Which::Labels(SLOT.to_owned())),
-        )?;
+        let Some(before) = reads.one(reads::HOTFIXES, &id.name).await? else { return Ok(Look::Gone) };
+        let services = reads.all(reads::SERVICES, Which::All).await?;
         let services = read_all(reads::SERVICES, &services, read::service)?;
+        let (by_label, by_slot) =
+            tokio::try_join!(pods_of_blue(reads, &known), reads.all(reads::PODS, Which::Labels(SLOT.to_owned())),)?;
 
         let Some(object) = reads.one(reads::HOTFIXES, &id.name).await? else { return Ok(Look::Gone) };
+        if text(&object, VERSION) != text(&before, VERSION) {
+            return Ok(Look::Overtaken);
+        }
         let hotfix = read_own(reads::HOTFIXES, &object, read::hotfix)?;
         if hotfix.uid != id.uid {
             return Ok(Look::Gone);
@@ -160,7 +169,7 @@ impl Observer {
         if blue.is_some() && now_known != known {
             self.memory.put(&id.uid, now_known);
             if blue_is_another(&known, blue.as_ref()) {
-                return Ok(Look::BlueChanged);
+                return Ok(Look::Overtaken);
             }
         }
         // Labels of the template may change under the same selector; a Service that selects only the new ones was not
@@ -200,5 +209,6 @@ impl Observer {
 enum Look {
     Taken(Box<Observed>),
     Gone,
-    BlueChanged,
+    /// What it is about changed while it was looked at.
+    Overtaken,
 }

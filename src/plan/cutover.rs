@@ -15,10 +15,10 @@ use crate::api::{Attempt, Reason, Timeouts};
 use super::action::Target;
 use super::decision::{ACTIONS_MAX, Note};
 use super::interrupt::{self, End};
-use super::observed::{Observed, Pod, Service};
+use super::observed::{Observed, Owns, Pod, Service};
 use super::stage::{self, LOOK_AGAIN};
 use super::step::Step;
-use super::{Action, facts, stale};
+use super::{Action, facts, stale, verify};
 
 /// How long opened pods may take to become ready: the kubelet needs about 0.2 s, and it is given 5. The time is read off
 /// a condition that has whole seconds, hence one more.
@@ -69,6 +69,9 @@ pub fn next(o: &Observed, attempt: &Attempt, timeouts: &Timeouts, now: Timestamp
             }
             return Step::trouble(trouble, Some(ready_by));
         }
+        if was_put_back(service) {
+            return verify::put_back(o, attempt, service, now);
+        }
         return Step::act(switch(o, attempt, service));
     }
     let switched = opened.map_or(began, Moment::timestamp);
@@ -92,6 +95,15 @@ pub fn next(o: &Observed, attempt: &Attempt, timeouts: &Timeouts, now: Timestamp
 /// When our manager wrote the Service last.
 fn moved_at(service: &Service) -> Option<Moment> {
     service.managers.iter().filter(|manager| manager.name == names::MANAGER).filter_map(|manager| manager.at).max()
+}
+
+/// True when somebody wrote the selector after our last write, which on a Service that is held was the hold or a switch.
+/// These times have whole seconds, so that in the same second it is taken to be so: what it costs is that the selector is
+/// not set again a second time.
+fn was_put_back(service: &Service) -> bool {
+    let theirs =
+        service.managers.iter().filter(|manager| manager.name != names::MANAGER && manager.owns == Owns::Contested);
+    moved_at(service).is_some_and(|ours| theirs.filter_map(|manager| manager.at).any(|theirs| theirs >= ours))
 }
 
 /// A selector that is neither the owner's as recorded nor that plus our slot, or a mark that is not ours.

@@ -133,12 +133,13 @@ impl Observed {
             .flat_map(|slice| &slice.endpoints)
     }
 
-    /// True when every pod of the candidate that was ever seen by a slice of these Services is out of it.
+    /// True when every pod of the candidate that can be closed and was ever seen by a slice of these Services is out of it.
     pub fn no_green_endpoint_is_ready(&self, services: &[&Service], slot: &str) -> bool {
         let green: BTreeSet<&str> = self
             .slotted_pods(slot)
+            .chain(self.green_pods())
+            .filter(|pod| pod.is_gated())
             .map(|pod| pod.uid.as_str())
-            .chain(self.green_pods().iter().map(|p| p.uid.as_str()))
             .collect();
         services.iter().all(|service| {
             self.endpoints(&service.name)

@@ -39,6 +39,7 @@ pub const ALL: &[(&str, Invariant)] = &[
     ("green-is-nobodys-when-it-serves", green_is_nobodys_when_it_serves),
     ("green-never-shrinks", green_never_shrinks),
     ("only-ours-is-destroyed", only_ours_is_destroyed),
+    ("writes-are-fenced", writes_are_fenced),
     ("no-candidate-before-the-scan", no_candidate_before_the_scan),
     ("one-claim", one_claim),
     ("milestones-only-grow", milestones_only_grow),
@@ -143,12 +144,16 @@ fn pins_only_in_a_fenced_seal(o: &Observed, action: &Action) -> Option<String> {
 /// No write takes traffic from a side that serves to one with nothing ready, unless that side was given up by its owner
 /// or a person said so.
 fn no_traffic_to_a_dead_side(o: &Observed, action: &Action) -> Option<String> {
-    let Action::Seal { service, from, .. } = action else { return None };
-    let leaves_green = from.get(SLOT).is_some_and(|s| *s == slot(o));
+    let (name, leaves_green) = match action {
+        Action::Seal { service, from, .. } => (&service.name, from.get(SLOT).is_some_and(|s| *s == slot(o))),
+        // Behind the owner's selector an open pod of the candidate answers too.
+        Action::Close(pod) => (&pod.name, true),
+        _ => return None,
+    };
     let given_up = o.namespace.terminating || o.blue.as_ref().is_none_or(super::observed::Workload::is_given_up);
     let released = o.hotfix.annotations.contains_key(names::RELEASE);
     (leaves_green && !given_up && !released && o.green_ready() > 0 && o.blue_ready() == 0)
-        .then(|| format!("seal of {} while the candidate serves and nothing of blue is ready", service.name))
+        .then(|| format!("{} of {name} while the candidate serves and nothing of blue is ready", action.name()))
 }
 
 /// A Service that another living hotfix has is left to it, unless it sends traffic to our candidate; and nothing is held
@@ -262,8 +267,51 @@ fn only_ours_is_destroyed(o: &Observed, action: &Action) -> Option<String> {
         }
         _ => return None,
     };
-    let ours = labels.is_some_and(|labels| labels.get(names::HOTFIX_UID) == Some(&o.hotfix.uid));
-    (!ours).then(|| format!("{} of {}, which is not ours", action.name(), target.name))
+    let ours = labels.is_some_and(|labels| {
+        let made = labels.get(names::ATTEMPT).and_then(|number| number.parse::<i64>().ok());
+        let later = made.zip(attempt(o)).is_some_and(|(made, attempt)| made > attempt.number);
+        labels.get(names::HOTFIX_UID) == Some(&o.hotfix.uid) && !later
+    });
+    (!ours).then(|| format!("{} of {}, which is not ours, or of a later attempt", action.name(), target.name))
+}
+
+/// Every write of what exists says which object it is, at which version or with which uid, as they were seen: what was
+/// made anew under a name, or changed meanwhile, is another matter.
+fn writes_are_fenced(o: &Observed, action: &Action) -> Option<String> {
+    let fits = match action {
+        Action::Record { resource_version, .. }
+        | Action::AddFinalizer { resource_version, .. }
+        | Action::RemoveFinalizer { resource_version, .. } => *resource_version == o.hotfix.resource_version,
+        Action::WriteReport { resource_version, .. } => {
+            o.report.as_ref().is_some_and(|report| report.resource_version == *resource_version)
+        }
+        Action::ResizeGreen { green, .. } => o.green.as_ref().is_some_and(|seen| seen.versioned() == *green),
+        Action::FoldBack { blue, .. } | Action::Disown { blue, .. } => {
+            o.blue.as_ref().is_some_and(|seen| seen.versioned() == *blue)
+        }
+        Action::Open(pod) | Action::Close(pod) => o.pods.iter().any(|seen| seen.versioned() == *pod),
+        Action::Hold { service, .. }
+        | Action::Switch { service, .. }
+        | Action::Seal { service, .. }
+        | Action::Unpin { service, .. }
+        | Action::Unmark { service, .. } => o.services.iter().any(|seen| seen.versioned() == *service),
+        Action::DeleteGreen(target) => o.green.as_ref().is_some_and(|seen| seen.target() == *target),
+        Action::DeletePreview(target) => o.services.iter().any(|seen| seen.target() == *target),
+        Action::DeleteBudget(target) => {
+            o.budgets.iter().any(|seen| (&seen.name, &seen.uid) == (&target.name, &target.uid))
+        }
+        Action::DeleteJob(target) => o.runs.iter().any(|seen| (&seen.job, &seen.uid) == (&target.name, &target.uid)),
+        Action::Unclaim(target) => {
+            o.claim.as_ref().is_some_and(|seen| (&seen.name, &seen.uid) == (&target.name, &target.uid))
+        }
+        Action::Claim(_)
+        | Action::OpenReport(_)
+        | Action::CreateJob(_)
+        | Action::CreateGreen(_)
+        | Action::CreatePreview(_)
+        | Action::CreateBudget(_) => true,
+    };
+    (!fits).then(|| format!("{} of an object, or at a version, that was not seen", action.name()))
 }
 
 /// No pod of the candidate exists before the scan gate passed.

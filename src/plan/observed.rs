@@ -1,7 +1,8 @@
 //! What the planner looks at: one consistent-enough picture of a hotfix and everything it touches.
 //!
-//! The picture is taken in a fixed order, and the order is part of the protocol: Services and pods first, then the
-//! hotfix, then everything else. Whatever is opened or switched was therefore seen before the latch could be set.
+//! The picture is taken in a fixed order, and the order is part of the protocol: Services, then pods, then the hotfix,
+//! then everything else. Whatever is opened or switched was therefore seen before the latch could be set, and whatever
+//! pods a sealed Service could still reach are in the list. The hotfix was not written while they were read.
 //! Values here are facts; nothing in this file judges them.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -24,9 +25,9 @@ pub type Map = BTreeMap<String, String>;
 pub struct Observed {
     /// Every Service of the namespace. Read first.
     pub services: Vec<Service>,
-    /// Every pod that carries blue's labels, or a slot of this hotfix. Read with the Services.
+    /// Every pod that carries blue's labels, or a slot of this hotfix. Read after the Services.
     pub pods: Vec<Pod>,
-    /// The hotfix itself, read after them.
+    /// The hotfix itself, read after them, at the version it had before them.
     pub hotfix: Hotfix,
     /// Its namespace.
     pub namespace: Namespace,

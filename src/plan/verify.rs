@@ -113,30 +113,29 @@ fn follows(o: &Observed, attempt: &Attempt, service: &Service, slot: &str, now: 
     if service.selects_slot(slot) && held && service.owner_selector() == recorded.selector {
         return None;
     }
-    let by = service.last_foreign_manager();
-    let changed = |what: &str| {
-        let end = End::new(
-            Reason::ServiceChanged,
-            format!("{by} {what} Service {} while the candidate served.", service.name),
-        );
-        Some(interrupt::latch(o, attempt, end, now))
-    };
+    let changed = |what: &str| Some(changed(o, attempt, service, what, now));
     if service.owner_selector() != recorded.selector {
         return changed("changed the selector of");
     }
     if !held {
         return changed("took the mark off");
     }
+    Some(put_back(o, attempt, service, now))
+}
+
+/// Somebody has put the selector of a Service back, which was switched: it is set again once in an attempt.
+pub fn put_back(o: &Observed, attempt: &Attempt, service: &Service, now: Timestamp) -> Step {
     match &attempt.reassert {
         // While fewer pods are ready than blue has, the traffic is where it should be.
         Some(again) if again.service == service.name && o.green_ready() < o.enough() => {
-            changed("put back the selector of")
+            changed(o, attempt, service, "put back the selector of", now)
         }
         Some(again) if again.service == service.name && again.resource_version == service.resource_version => {
-            Some(Step::act(cutover::switch(o, attempt, service)))
+            Step::act(cutover::switch(o, attempt, service))
         }
-        Some(_) => changed("put back, for the second time, the selector of"),
+        Some(_) => changed(o, attempt, service, "put back, for the second time, the selector of", now),
         None => {
+            let by = service.last_foreign_manager();
             let mut once = attempt.clone();
             once.reassert = Some(Reassertion {
                 service: service.name.clone(),
@@ -144,7 +143,14 @@ fn follows(o: &Observed, attempt: &Attempt, service: &Service, slot: &str, now: 
                 by: crate::api::conditions::shorten(&by, 128),
             });
             let text = format!("{by} put the selector of Service {} back; it is set again once.", service.name);
-            Some(stage::record(o, once, vec![Note::warning(Reason::ServiceChanged, "SwitchTraffic", text)]))
+            stage::record(o, once, vec![Note::warning(Reason::ServiceChanged, "SwitchTraffic", text)])
         }
     }
+}
+
+fn changed(o: &Observed, attempt: &Attempt, service: &Service, what: &str, now: Timestamp) -> Step {
+    let by = service.last_foreign_manager();
+    let end =
+        End::new(Reason::ServiceChanged, format!("{by} {what} Service {} while the candidate served.", service.name));
+    interrupt::latch(o, attempt, end, now)
 }

@@ -47,18 +47,21 @@ pub fn close(o: &Observed, attempt: &Attempt, now: Timestamp) -> Option<Step> {
     }
     let services = o.recorded_services(attempt);
     let pinned = services.iter().find(|service| service.is_pinned());
-    if let Some(service) = pinned.filter(|_| !is_recorded_version(o, attempt)) {
+    if let Some(service) = pinned.filter(|_| !is_recorded_version(o, attempt) || o.blue_ready() == 0) {
         return Some(Step::act(unpin(service, attempt)));
     }
     let slot = names::slot(&o.hotfix.uid, attempt.number);
+    // A pod that was born without our gate cannot be closed: its kubelet would call it ready again. It goes with the
+    // candidate.
     let open: Vec<Action> = o
         .slotted_pods(&slot)
-        .filter(|pod| !pod.ended && !pod.is_closed())
+        .filter(|pod| !pod.ended && pod.is_gated() && !pod.is_closed())
         .take(ACTIONS_MAX)
         .map(|pod| Action::Close(pod.versioned()))
         .collect();
     if !open.is_empty() {
-        return Some(Step::Act(open));
+        // Blue may have died since the seal: then the candidate still answers behind the owner's selector.
+        return Some(blue_not_ready(o, attempt).map_or(Step::Act(open), |trouble| Step::trouble(trouble, None)));
     }
     if let Some(service) = pinned {
         return Some(Step::act(unpin(service, attempt)));
@@ -173,9 +176,19 @@ fn drain(o: &Observed, attempt: &Attempt, services: &[&Service], slot: &str, now
     (now < drained && !o.namespace.terminating).then(|| Step::wait(Some(drained)))
 }
 
+/// True for what this hotfix made in this attempt or before it. What a later attempt made is seen where the hotfix was
+/// read before it began; it serves, or will.
+fn is_left(o: &Observed, labels: &super::observed::Map, attempt: &Attempt) -> bool {
+    labels.get(names::HOTFIX_UID) == Some(&o.hotfix.uid)
+        && labels
+            .get(names::ATTEMPT)
+            .and_then(|number| number.parse().ok())
+            .is_none_or(|made: i64| made <= attempt.number)
+}
+
 /// The next of what the hotfix made that is still there. `None` once nothing is.
 pub fn clean(o: &Observed, attempt: &Attempt, now: Timestamp) -> Option<Step> {
-    let ours = |labels: &super::observed::Map| labels.get(names::HOTFIX_UID) == Some(&o.hotfix.uid);
+    let ours = |labels: &super::observed::Map| is_left(o, labels, attempt);
     if let Some(preview) =
         o.services.iter().find(|service| service.name == o.green_name() && ours(&service.labels) && !service.deleting)
     {
@@ -184,11 +197,13 @@ pub fn clean(o: &Observed, attempt: &Attempt, now: Timestamp) -> Option<Step> {
     if let Some(green) = o.green.as_ref().filter(|green| ours(&green.labels) && !green.deleting) {
         return Some(Step::act(Action::DeleteGreen(green.target())));
     }
-    if let Some(run) = o.runs.first() {
+    if let Some(run) = o.runs.iter().find(|run| ours(&run.labels)) {
         return Some(Step::act(Action::DeleteJob(Target { name: run.job.clone(), uid: run.uid.clone() })));
     }
     let marked = o.services.iter().find(|service| {
-        service.mark().as_ref().and_then(names::Mark::owner).is_some_and(|owner| owner.uid == o.hotfix.uid)
+        let mark = service.mark();
+        let owner = mark.as_ref().and_then(names::Mark::owner);
+        owner.is_some_and(|owner| owner.uid == o.hotfix.uid && owner.attempt <= attempt.number)
     });
     if let Some(service) = marked {
         return Some(if service.selector.contains_key(SLOT) {

@@ -1,0 +1,24 @@
+//! An explicit-state model checker over the shipped planner.
+//!
+//! See docs/explorer.md for what is explored, with which bounds, and what it has found.
+
+pub mod act;
+mod bits;
+pub mod config;
+pub mod controllers;
+pub mod decided;
+mod environment;
+mod fair;
+pub mod intern;
+pub mod laws;
+pub mod moves;
+pub mod mutants;
+mod names;
+pub mod picture;
+mod rest;
+pub mod search;
+pub mod server;
+pub mod state;
+pub mod story;
+pub mod witness;
+pub mod worlds;

@@ -1,0 +1,431 @@
+//! What the world is in the model: a few bits for each thing that the planner reads, writes, or may be hurt by.
+//!
+//! Resource versions are not numbers here. What matters of a version is whether a write or a picture still has the
+//! present one; once it has not, it never will again. So every picture and every write in flight keeps one bit for it.
+
+use std::hash::{Hash, Hasher};
+
+use crate::act::Act;
+use crate::bits::bits;
+
+/// Hotfixes on the one workload.
+pub const SIDES: usize = 2;
+/// Services of the workload.
+pub const SERVICES: usize = 2;
+/// Pods a candidate can have at once.
+pub const GREENS: usize = 2;
+/// Pods the workload can have at once: two, and one more while it rolls.
+pub const BLUES: usize = 3;
+/// Check Jobs of one hotfix at once.
+pub const JOBS: usize = 10;
+/// Writes that can be in flight at once.
+pub const FLIGHTS: usize = 2;
+
+/// A pod does not exist.
+pub const ABSENT: u8 = 0;
+/// It lives.
+pub const LIVE: u8 = 1;
+/// It is being deleted.
+pub const LEAVING: u8 = 2;
+
+/// The readiness condition of ours was written: open.
+pub const OPEN: u8 = 1;
+/// It was written: closed.
+pub const CLOSED: u8 = 2;
+
+bits! {
+    /// A Service of production.
+    Svc(u16) {
+        here, set_here: 0, 1, "it exists";
+        variant, set_variant: 1, 1, "which of two selectors its owner gave it";
+        slot, set_slot: 2, 3, "whose slot is in its selector: 0 none, else a code of hotfix and attempt";
+        pin, set_pin: 5, 2, "which of blue's ReplicaSets its selector names: 0 none, else a version";
+        mark, set_mark: 7, 4, "its mark: 0 none, 1 to 6 hold, 7 to 12 sealed, by code";
+        ours, set_ours: 11, 1, "managedFields has an entry of ours";
+        theirs, set_theirs: 12, 1, "the owner's tool wrote the selector last";
+        newer, set_newer: 13, 1, "and it did so after our last write";
+    }
+}
+
+bits! {
+    /// A preview Service.
+    Preview(u8) {
+        here, set_here: 0, 1, "it exists";
+        inc, set_inc: 1, 2, "how many there were before it: its uid";
+        attempt, set_attempt: 3, 2, "the attempt it was made for";
+    }
+}
+
+bits! {
+    /// A pod, of either side.
+    Pod(u16) {
+        life, set_life: 0, 2, "absent, live or leaving";
+        gen_, set_gen: 2, 2, "how many had its place before: its uid";
+        up, set_up: 4, 1, "its containers are ready";
+        ready, set_ready: 5, 1, "condition Ready";
+        open, set_open: 6, 2, "our condition: 0 never written, open, closed";
+        bare, set_bare: 8, 1, "it was born without our readiness gate";
+        late, set_late: 9, 1, "it has been unready for as long as is allowed";
+        version, set_version: 10, 2, "the image it runs";
+        inc, set_inc: 12, 2, "of a candidate's pod: which Deployment made it";
+        attempt, set_attempt: 14, 2, "of a candidate's pod: the attempt in its slot label";
+    }
+}
+
+bits! {
+    /// The user's Deployment.
+    Blue(u16) {
+        here, set_here: 0, 1, "it exists";
+        template, set_template: 1, 2, "the image in its template";
+        newest, set_newest: 3, 2, "the image of its newest ReplicaSet";
+        seen, set_seen: 5, 1, "its controller has seen the spec";
+        replicas, set_replicas: 6, 2, "spec.replicas";
+        ours, set_ours: 8, 1, "managedFields has an entry of ours";
+        theirs, set_theirs: 9, 1, "the owner's tool wrote the template last";
+        broken, set_broken: 10, 1, "its pods cannot become ready";
+        adopted, set_adopted: 11, 2, "it has adopted the ReplicaSet of a candidate: 0 none, else its side and 1";
+    }
+}
+
+bits! {
+    /// A candidate Deployment.
+    Green(u16) {
+        here, set_here: 0, 1, "it exists";
+        inc, set_inc: 1, 2, "how many there were before it: its uid";
+        owned, set_owned: 3, 1, "the hotfix owns it";
+        attempt, set_attempt: 4, 2, "the attempt it was made for";
+        replicas, set_replicas: 6, 2, "spec.replicas";
+        next, set_next: 8, 2, "the next one's number";
+        drifted, set_drifted: 10, 1, "somebody changed its template";
+        next_preview, set_next_preview: 11, 2, "the next preview's number";
+    }
+}
+
+bits! {
+    /// A hotfix object, without its status.
+    Hot(u32) {
+        here, set_here: 0, 1, "it exists";
+        deleting, set_deleting: 1, 2, "0 no, 1 in the background, 2 in the foreground";
+        finalizer, set_finalizer: 3, 1, "our finalizer is on it";
+        abort, set_abort: 4, 2, "the attempt the abort annotation names, 0 none";
+        release, set_release: 6, 2, "the attempt the release annotation names, 0 none";
+        retry, set_retry: 8, 1, "the retry annotation is there";
+        again, set_again: 9, 1, "the Service that was set again is still at the recorded version";
+        gen_, set_gen: 10, 2, "how often blue's spec changed since the fold-back was announced, at most 2";
+        switched0, set_switched0: 12, 2, "how often the first Service was switched in this attempt, at most 3";
+        switched1, set_switched1: 14, 2, "and the second";
+        suspend, set_suspend: 16, 1, "spec.suspend";
+    }
+}
+
+bits! {
+    /// What the world must know of a recorded status.
+    Mile(u32) {
+        attempt, set_attempt: 0, 2, "the attempt's number, 0 none";
+        scanned, set_scanned: 2, 1, "scan passed";
+        staged, set_staged: 3, 1, "the candidate was up";
+        analyzed, set_analyzed: 4, 1, "analysis passed";
+        promoting, set_promoting: 5, 1, "announced";
+        converged, set_converged: 6, 1, "every endpoint was the candidate's";
+        verified, set_verified: 7, 1, "believed";
+        latched, set_latched: 8, 1, "must end";
+        drained, set_drained: 9, 1, "the traffic was returned";
+        finished, set_finished: 10, 1, "over";
+        outcome, set_outcome: 11, 4, "how it ended, 0 not yet";
+        services, set_services: 15, 2, "the recorded Services, one bit each";
+        reassert, set_reassert: 17, 2, "the Service that was set again, 0 none";
+        folds, set_folds: 19, 2, "how often the image may be put in";
+        aborted, set_aborted: 21, 2, "the abort that was handled, 0 none";
+        old, set_old: 23, 2, "the image blue had when the attempt began";
+        stalled, set_stalled: 25, 1, "people are asked for something";
+    }
+}
+
+bits! {
+    /// What has been found out for one hotfix by one replica, and what it asked for.
+    Found(u16) {
+        resolved, set_resolved: 0, 1, "the registry gave a digest";
+        rehearsed, set_rehearsed: 1, 2, "0 not yet, 1 admitted, 2 refused";
+        probe0, set_probe0: 3, 2, "the first pod: 0 not asked, 1 well, 2 badly";
+        probe1, set_probe1: 5, 2, "the second pod";
+        wants, set_wants: 7, 3, "asked for at the last look: 1 digests, 2 rehearsal, 4 probes";
+    }
+}
+
+bits! {
+    /// Which moments have passed for a hotfix.
+    Clocks(u8) {
+        staging, set_staging: 0, 1, "the deadline of the step under way";
+        opening, set_opening: 1, 1, "the time opened pods may take";
+        converge, set_converge: 2, 1, "the time endpoints may take";
+        soak, set_soak: 3, 1, "the soak";
+        drain, set_drain: 4, 1, "the drain";
+        slow, set_slow: 5, 1, "the time the fold-back should take";
+    }
+}
+
+bits! {
+    /// A check Job.
+    Job(u16) {
+        state, set_state: 0, 3, "0 running, 1 good, 2 bad, 3 unusable, 4 of another digest";
+        kind, set_kind: 3, 2, "1 scan of the running image, 2 of the patched one, 3 test";
+        attempt, set_attempt: 5, 2, "the attempt it was made for";
+        run, set_run: 7, 3, "the number of the run";
+        name, set_name: 10, 6, "bits of a hash of its name";
+    }
+}
+
+/// Services and pods: what is read first.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub struct Prod {
+    /// The workload's Services.
+    pub services: [Svc; SERVICES],
+    /// The previews.
+    pub previews: [Preview; SIDES],
+    /// The workload's pods.
+    pub blues: [Pod; BLUES],
+    /// The candidates' pods.
+    pub greens: [[Pod; GREENS]; SIDES],
+}
+
+/// One hotfix and what was made for it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub struct Side {
+    /// The object.
+    pub hot: Hot,
+    /// Its status, by the number it is interned under.
+    pub status: u32,
+    /// What the world must know of that status.
+    pub mile: Mile,
+    /// What its record says, by number; 0 where there is none.
+    pub report: u32,
+    /// Its candidate.
+    pub green: Green,
+    /// Which moments have passed.
+    pub clocks: Clocks,
+    /// Its check Jobs, ascending, empty places first.
+    pub jobs: [Job; JOBS],
+}
+
+/// An operator process. The first is the leader; the second has lost its lease and may not know it yet.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub struct Replica {
+    /// Reads done in this look; 0 when it is at nothing.
+    pub stage: u8,
+    /// The hotfix it looks at.
+    pub side: u8,
+    /// What it has read of Services and pods.
+    pub prod: Prod,
+    /// What it has read of the hotfix.
+    pub hot: Hot,
+    /// And of its status.
+    pub status: u32,
+    /// One bit for each object it has read: still at that version.
+    pub fresh: u16,
+    /// What it still has to write.
+    pub acts: [Act; GREENS],
+    /// What it has found out. In memory: a crash loses it.
+    pub found: [Found; SIDES],
+}
+
+/// The world.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub struct State {
+    /// Faults that may still happen.
+    pub faults: u8,
+    /// Moves of the environment that may still happen.
+    pub moves: u8,
+    /// The namespace is being deleted.
+    pub terminating: bool,
+    /// The Lease: 0 none, else its holder's side and 1, and its number above.
+    pub claim: Claim,
+    /// Services and pods.
+    pub prod: Prod,
+    /// What the slices of each Service say, two bits a pod: 0 not in it, 1 not ready, 2 ready.
+    pub slices: [u16; SERVICES],
+    /// The user's Deployment.
+    pub blue: Blue,
+    /// The hotfixes.
+    pub sides: [Side; SIDES],
+    /// The operators.
+    pub replicas: [Replica; 2],
+    /// Writes in flight, ascending, empty places first.
+    pub flights: [Act; FLIGHTS],
+}
+
+bits! {
+    /// The Lease that claims the workload.
+    Claim(u8) {
+        holder, set_holder: 0, 2, "0 none, else the holder's side and 1";
+        inc, set_inc: 2, 2, "its number: its uid";
+    }
+}
+
+/// A code of hotfix and attempt for slots and marks, never 0.
+pub fn code(side: usize, attempt: u8) -> u8 {
+    assert!((1..=3).contains(&attempt), "attempt {attempt} cannot be represented");
+    u8::try_from(side * 3).unwrap() + attempt
+}
+
+/// Side and attempt of a code.
+pub fn coded(code: u8) -> (usize, u8) {
+    (usize::from((code - 1) / 3), (code - 1) % 3 + 1)
+}
+
+/// A mark that holds.
+pub fn hold(code: u8) -> u8 {
+    code
+}
+
+/// A mark that seals.
+pub fn sealed(code: u8) -> u8 {
+    code + 6
+}
+
+/// Kind and code of a mark: true where it seals.
+pub fn marked(mark: u8) -> Option<(bool, u8)> {
+    match mark {
+        0 => None,
+        1..=6 => Some((false, mark)),
+        _ => Some((true, mark - 6)),
+    }
+}
+
+impl Pod {
+    /// Ready, and not on its way out.
+    pub fn serves(self) -> bool {
+        self.life() == LIVE && self.ready() == 1
+    }
+
+    /// Neither leaving nor gone.
+    pub fn lives(self) -> bool {
+        self.life() == LIVE
+    }
+}
+
+impl Hot {
+    /// A Service was switched.
+    pub fn count_switch(&mut self, service: usize) {
+        if service == 0 {
+            self.set_switched0((self.switched0() + 1).min(3));
+        } else {
+            self.set_switched1((self.switched1() + 1).min(3));
+        }
+    }
+
+    /// How often a Service was switched again.
+    pub fn switched_again(self) -> u8 {
+        self.switched0().saturating_sub(1) + self.switched1().saturating_sub(1)
+    }
+}
+
+impl Side {
+    /// It may still write: it has an attempt that is not finished.
+    pub fn alive(&self) -> bool {
+        self.hot.here() == 1 && self.mile.attempt() > 0 && self.mile.finished() == 0
+    }
+}
+
+impl Svc {
+    /// True when its selector selects this pod of the workload.
+    pub fn selects_blue(self, pod: Pod) -> bool {
+        self.here() == 1 && self.slot() == 0 && (self.pin() == 0 || self.pin() == pod.version())
+    }
+
+    /// True when its selector selects this pod of a candidate.
+    pub fn selects_green(self, side: usize, pod: Pod) -> bool {
+        let slot = self.slot() == 0 || self.slot() == code(side, pod.attempt());
+        self.here() == 1 && slot && self.pin() == 0
+    }
+}
+
+impl State {
+    /// Pods that serve behind a Service: the workload's, and each candidate's.
+    pub fn serving(&self, service: usize) -> (usize, [usize; SIDES]) {
+        let svc = self.prod.services[service];
+        let blues = self.prod.blues.iter().filter(|pod| pod.serves() && svc.selects_blue(**pod)).count();
+        let mut greens = [0; SIDES];
+        for (side, pods) in self.prod.greens.iter().enumerate() {
+            greens[side] = pods.iter().filter(|pod| pod.serves() && svc.selects_green(side, **pod)).count();
+        }
+        (blues, greens)
+    }
+
+    /// What the slices of a Service should say.
+    pub fn endpoints(&self, service: usize) -> u16 {
+        let svc = self.prod.services[service];
+        let entry = |at: usize, selected: bool, pod: Pod| -> u16 {
+            if selected && pod.life() != ABSENT { (1 + u16::from(pod.serves())) << (2 * at) } else { 0 }
+        };
+        let mut all = 0;
+        for (i, pod) in self.prod.blues.iter().enumerate() {
+            all |= entry(i, svc.selects_blue(*pod), *pod);
+        }
+        for (side, pods) in self.prod.greens.iter().enumerate() {
+            for (i, pod) in pods.iter().enumerate() {
+                let selected = pod.life() != ABSENT && svc.selects_green(side, *pod);
+                all |= entry(BLUES + side * GREENS + i, selected, *pod);
+            }
+        }
+        all
+    }
+
+    /// The fingerprint a state is remembered by.
+    pub fn fingerprint(&self) -> u64 {
+        fingerprint(self)
+    }
+}
+
+/// Sixty-four bits of a value. Two values of the same bits would be taken for one: at a hundred million states the odds
+/// of that are below one in three thousand.
+pub fn fingerprint(value: &impl Hash) -> u64 {
+    let mut bytes = Bytes { all: [0; 512], len: 0 };
+    value.hash(&mut bytes);
+    bytes.finish()
+}
+
+/// Collects what is hashed, so that it is mixed eight bytes at a time.
+struct Bytes {
+    all: [u8; 512],
+    len: usize,
+}
+
+impl Hasher for Bytes {
+    fn finish(&self) -> u64 {
+        let mut hash = 0x9E37_79B9_7F4A_7C15_u64 ^ (self.len as u64);
+        for chunk in self.all[..self.len.next_multiple_of(16)].chunks_exact(16) {
+            let (a, b) = chunk.split_at(8);
+            let a = u64::from_le_bytes(a.try_into().expect("eight bytes")) ^ hash ^ 0xA076_1D64_78BD_642F;
+            let b =
+                u64::from_le_bytes(b.try_into().expect("eight bytes")) ^ hash.rotate_left(29) ^ 0xE703_7ED1_A0B4_28DB;
+            let wide = u128::from(a) * u128::from(b);
+            #[allow(clippy::cast_possible_truncation, reason = "the halves of a product")]
+            let folded = (wide as u64) ^ ((wide >> 64) as u64);
+            hash = folded.wrapping_add(hash.rotate_left(17));
+        }
+        hash
+    }
+
+    #[inline]
+    fn write(&mut self, bytes: &[u8]) {
+        self.all[self.len..self.len + bytes.len()].copy_from_slice(bytes);
+        self.len += bytes.len();
+    }
+
+    #[inline]
+    fn write_u8(&mut self, value: u8) {
+        self.all[self.len] = value;
+        self.len += 1;
+    }
+
+    #[inline]
+    fn write_usize(&mut self, _: usize) {
+        // Lengths of arrays, which are always the same.
+    }
+
+    #[inline]
+    fn write_isize(&mut self, value: isize) {
+        // Discriminants.
+        self.write_u8(u8::try_from(value).expect("few variants"));
+    }
+}

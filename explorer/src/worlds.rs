@@ -1,0 +1,150 @@
+//! The worlds that are explored, one after the other: each is small, and has one kind of trouble in plenty.
+
+use crate::config::{APART, Config, ORDER, env, fault};
+
+/// One Service, one pod a side, faults of every kind; from the beginning.
+const BASE: Config = Config {
+    name: "core",
+    faults: 2,
+    moves: 2,
+    fault: fault::ALL,
+    env: env::DELETE | env::ABORT | env::BAD_PROBE | env::UNREADY_GREEN | env::LATE,
+    services: 1,
+    replicas: 1,
+    tests: false,
+    order: ORDER,
+    lag: false,
+    slow: false,
+    from: |_| true,
+};
+
+/// All of them, with the budgets of `make explore`.
+pub const ALL: &[Config] = &[
+    BASE,
+    Config {
+        name: "gates",
+        faults: 1,
+        moves: 3,
+        tests: true,
+        env: env::BAD_JOB
+            | env::LOSE_JOB
+            | env::REFUSE
+            | env::DELETE
+            | env::ABORT
+            | env::RETRY
+            | env::LATE
+            | env::UNCLAIM,
+        ..BASE
+    },
+    Config {
+        name: "cutover",
+        faults: 3,
+        moves: 2,
+        env: BASE.env | env::EVICT_GREEN | env::UNREADY_BLUE,
+        from: |mile| mile.analyzed() == 1,
+        ..BASE
+    },
+    Config {
+        name: "services",
+        faults: 2,
+        moves: 2,
+        services: 2,
+        env: env::REVERT | env::STRIP | env::SELECT | env::DROP | env::DELETE | env::BAD_PROBE,
+        from: |mile| mile.analyzed() == 1,
+        ..BASE
+    },
+    Config {
+        name: "pods",
+        faults: 1,
+        moves: 2,
+        replicas: 2,
+        env: env::UNREADY_GREEN
+            | env::EVICT_GREEN
+            | env::UNREADY_BLUE
+            | env::BAD_PROBE
+            | env::BARE
+            | env::LATE
+            | env::ABORT,
+        from: |mile| mile.analyzed() == 1,
+        ..BASE
+    },
+    Config {
+        name: "slices",
+        faults: 2,
+        moves: 2,
+        env: env::BAD_PROBE | env::EVICT_GREEN | env::UNREADY_GREEN | env::ABORT | env::LATE,
+        lag: true,
+        slow: true,
+        from: |mile| mile.analyzed() == 1,
+        ..BASE
+    },
+    Config {
+        name: "reads",
+        faults: 2,
+        moves: 2,
+        env: env::BAD_PROBE | env::EVICT_GREEN | env::DELETE,
+        order: APART,
+        from: |mile| mile.analyzed() == 1,
+        ..BASE
+    },
+    Config {
+        name: "deletion",
+        faults: 2,
+        moves: 2,
+        env: env::DELETE | env::DELETE_FOREGROUND | env::TERMINATE | env::DELETE_GREEN,
+        ..BASE
+    },
+    Config {
+        name: "blue",
+        faults: 1,
+        moves: 3,
+        env: env::DELETE_BLUE
+            | env::ZERO
+            | env::BREAK
+            | env::REDEPLOY
+            | env::SCALE
+            | env::RELEASE
+            | env::BAD_PROBE
+            | env::UNREADY_BLUE,
+        from: |mile| mile.scanned() == 1,
+        ..BASE
+    },
+    Config {
+        name: "gitops",
+        faults: 1,
+        moves: 4,
+        env: env::REVERT | env::REVERT_IMAGE | env::REDEPLOY | env::STRIP | env::BAD_PROBE,
+        from: |mile| mile.promoting() == 1,
+        ..BASE
+    },
+    Config {
+        name: "foldback",
+        faults: 2,
+        moves: 3,
+        slow: true,
+        env: env::REVERT_IMAGE
+            | env::REDEPLOY
+            | env::UNREADY_GREEN
+            | env::EVICT_GREEN
+            | env::UNREADY_BLUE
+            | env::BREAK
+            | env::DELETE,
+        from: |mile| mile.converged() == 1,
+        ..BASE
+    },
+    Config {
+        name: "two-hotfixes",
+        faults: 1,
+        moves: 2,
+        env: env::ASK | env::DELETE | env::ABORT | env::BAD_PROBE | env::UNCLAIM | env::STRIP,
+        ..BASE
+    },
+    Config {
+        name: "candidate",
+        faults: 1,
+        moves: 2,
+        env: env::DELETE_GREEN | env::ORPHAN | env::DRIFT | env::BARE | env::EVICT_GREEN | env::RETRY,
+        from: |mile| mile.scanned() == 1,
+        ..BASE
+    },
+];
