@@ -99,6 +99,14 @@ impl Observed {
             && self.blue_pods().iter().filter(|pod| !pod.ended).all(|pod| pod.runs_approved(attempt))
     }
 
+    /// A node on which a pod of one side serves and none of the other does.
+    pub fn node_left_out(serving: &[&Pod], others: &[&Pod]) -> Option<String> {
+        let covered: BTreeSet<Option<&str>> =
+            others.iter().filter(|pod| pod.containers_ready && pod.lives()).map(|pod| pod.node.as_deref()).collect();
+        let left_out = serving.iter().find(|pod| pod.serves() && !covered.contains(&pod.node.as_deref()))?;
+        Some(left_out.node.clone().unwrap_or_else(|| "?".to_owned()))
+    }
+
     /// How many pods of blue are ready.
     pub fn blue_ready(&self) -> usize {
         self.blue_pods().iter().filter(|pod| pod.serves()).count()

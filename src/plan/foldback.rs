@@ -9,7 +9,7 @@ use crate::api::{Attempt, Outcome, Reason, Timeouts};
 use super::action::ImagePatch;
 use super::decision::Note;
 use super::interrupt::{self, End};
-use super::observed::{Observed, Workload};
+use super::observed::{Observed, Pod, Workload};
 use super::stage::{self, LOOK_AGAIN};
 use super::step::{Step, Trouble, Wait};
 use super::{Action, cutover, facts, wayout};
@@ -32,8 +32,14 @@ pub fn next(o: &Observed, attempt: &Attempt, timeouts: &Timeouts, now: Timestamp
     }
     let leaving = attempt.drained_from.is_some()
         || o.recorded_services(attempt).iter().any(|service| service.is_sealed_by(&o.hotfix.uid, attempt.number));
-    if leaving || rolled_out(o, blue, attempt) {
+    if leaving {
         return leave(o, attempt, now);
+    }
+    if rolled_out(o, blue, attempt) {
+        return match uncovered(o, blue, attempt).filter(|_| now < rolled_out_by(attempt, timeouts, now)) {
+            Some(trouble) => Step::trouble(trouble, Some(after(now, LOOK_AGAIN))),
+            None => leave(o, attempt, now),
+        };
     }
     if o.green_ready() == 0
         && o.blue_ready() > 0
@@ -101,21 +107,42 @@ fn leave(o: &Observed, attempt: &Attempt, now: Timestamp) -> Step {
     Step::wait(Some(after(now, LOOK_AGAIN)))
 }
 
+/// The Deployment's own pods of its newest ReplicaSet that run the patched image: those that stay.
+fn patched_pods<'a>(o: &'a Observed, blue: &Workload, attempt: &Attempt) -> Vec<&'a Pod> {
+    let newest = o.newest_replica_set(&blue.uid).map(|set| &set.uid);
+    let stays = |pod: &&Pod| pod.controller.as_ref() == newest && pod.runs_approved(attempt);
+    o.blue_pods().into_iter().filter(stays).collect()
+}
+
 /// True when the Deployment's own pods run the patched image, all of them ready.
 fn rolled_out(o: &Observed, blue: &Workload, attempt: &Attempt) -> bool {
     let Some(newest) = o.newest_replica_set(&blue.uid) else { return false };
-    let ready = o
-        .blue_pods()
-        .iter()
-        .filter(|pod| pod.serves() && pod.controller.as_ref() == Some(&newest.uid) && pod.runs_approved(attempt))
-        .count();
+    let ready = patched_pods(o, blue, attempt).iter().filter(|pod| pod.serves()).count();
     let wanted = usize::try_from(blue.replicas).unwrap_or(usize::MAX);
     blue.observed_generation >= blue.generation && newest.uid != attempt.blue.replica_set && ready >= wanted
 }
 
+/// A `Local` policy drops what arrives on a node without a ready pod: the Deployment must be on every node the candidate
+/// serves on before it takes the traffic back. It is waited for up to the deadline of the fold-back; where the owner's
+/// pods are scheduled is the owner's affair after that, as in every roll-out of theirs.
+fn uncovered(o: &Observed, blue: &Workload, attempt: &Attempt) -> Option<Trouble> {
+    o.recorded_services(attempt).into_iter().filter(|service| service.local_traffic).find_map(|service| {
+        let node = Observed::node_left_out(&o.green_pods(), &patched_pods(o, blue, attempt))?;
+        let message = format!(
+            "Service {} keeps traffic on the node it arrives at, and no pod of {} is ready on node {node}, where the candidate serves.",
+            service.name, o.hotfix.spec.target.name
+        );
+        Some(Trouble::time(Reason::LocalTrafficPolicy, message))
+    })
+}
+
+/// Until when the Deployment's own roll-out is waited for without a word.
+fn rolled_out_by(attempt: &Attempt, timeouts: &Timeouts, now: Timestamp) -> Timestamp {
+    after(attempt.verified_at.map_or(now, Moment::timestamp), positive(timeouts.fold_back))
+}
+
 fn slowly(attempt: &Attempt, blue: &Workload, timeouts: &Timeouts, now: Timestamp) -> Step {
-    let began = attempt.verified_at.map_or(now, Moment::timestamp);
-    let deadline = after(began, positive(timeouts.fold_back));
+    let deadline = rolled_out_by(attempt, timeouts, now);
     let look = after(now, LOOK_AGAIN);
     if now < deadline {
         return Step::wait(Some(deadline.min(look)));

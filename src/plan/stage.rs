@@ -191,15 +191,12 @@ pub fn uncovered(o: &Observed, service: &super::observed::Service) -> Option<Tro
     if !service.local_traffic {
         return None;
     }
-    let green: Vec<Option<String>> =
-        o.green_pods().iter().filter(|p| p.containers_ready && p.lives()).map(|p| p.node.clone()).collect();
-    let missing = o.blue_pods().into_iter().find(|pod| pod.serves() && !green.contains(&pod.node))?;
+    let node = Observed::node_left_out(&o.blue_pods(), &o.green_pods())?;
     Some(Trouble::time(
         Reason::LocalTrafficPolicy,
         format!(
-            "Service {} keeps traffic on the node it arrives at, and no pod of the candidate is ready on node {}.",
-            service.name,
-            missing.node.as_deref().unwrap_or("?")
+            "Service {} keeps traffic on the node it arrives at, and no pod of the candidate is ready on node {node}.",
+            service.name
         ),
     ))
 }

@@ -86,6 +86,14 @@ pub fn finished(world: &World) -> bool {
         && world.hotfixes.values().all(|hotfix| hotfix.finalizers.is_empty())
 }
 
+/// The Deployment is not on every node the candidate serves on.
+pub fn left_out(world: &World) -> bool {
+    use securityhotfix::api::Reason;
+    world.hotfix().is_some_and(|hotfix| {
+        hotfix.status.conditions.iter().any(|condition| condition.reason == Reason::LocalTrafficPolicy)
+    })
+}
+
 /// The hotfix says that it is held up.
 pub fn in_trouble(world: &World) -> bool {
     use securityhotfix::api::{ConditionType, Truth};

@@ -4,12 +4,12 @@ use securityhotfix::api::names;
 use securityhotfix::plan::observed::{Budget, Map, Owns};
 
 use crate::moments::{
-    analyzing, at_once, finished, folding, folding_again, growing, held, opened, rolling_back, scanning, set_again,
-    staging, switched, verified, verifying,
+    analyzing, at_once, finished, folding, folding_again, growing, held, left_out, opened, rolling_back, scanning,
+    set_again, staging, switched, verified, verifying,
 };
 use crate::story::Story;
 use crate::world::World;
-use crate::world::arrange::{V1, V2, V3, V4, V5};
+use crate::world::arrange::{BLUE, V1, V2, V3, V4, V5};
 
 #[test]
 fn a_second_hotfix_waits_for_the_first() {
@@ -317,4 +317,29 @@ fn the_services_ports_may_change_meanwhile() {
             service.resource_version = version;
         })
         .tell("ports_changed");
+}
+
+fn local_traffic(world: &mut World) {
+    world.services.get_mut("web").unwrap().local_traffic = true;
+}
+
+#[test]
+fn traffic_that_stays_on_its_node_is_returned_once_every_node_is_covered() {
+    Story::of("A Service keeps traffic on its node, and the Deployment's new pods find room on one node only")
+        .given("Service web has internalTrafficPolicy Local.", local_traffic)
+        .when(verifying, "node-1 and node-2 are full", |w: &mut World| w.script.crowded = true)
+        .when(left_out, "there is room again, and two of the new pods are evicted", |w: &mut World| {
+            w.script.crowded = false;
+            let new: Vec<String> = w.pods_of(BLUE).filter(|pod| pod.serves()).map(|pod| pod.name.clone()).collect();
+            new.iter().take(2).for_each(|name| w.delete_pod(name));
+        })
+        .tell("local_traffic_covered");
+}
+
+#[test]
+fn traffic_that_stays_on_its_node_is_returned_at_the_deadline_all_the_same() {
+    Story::of("A Service keeps traffic on its node, and the Deployment's new pods never leave the one node")
+        .given("Service web has internalTrafficPolicy Local.", local_traffic)
+        .when(verifying, "node-1 and node-2 are full", |w: &mut World| w.script.crowded = true)
+        .tell("local_traffic_uncovered");
 }

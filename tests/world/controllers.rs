@@ -218,13 +218,24 @@ impl World {
             resource_version: self.next_version(),
             labels,
             controller: Some(set.view.uid.clone()),
-            node: Some(format!("node-{}", number % 3)),
+            node: Some(self.room_for(set)),
             ip: Some(format!("10.0.{}.{}", number / 250, number % 250)),
             gates: if self.script.gate_stripped { Vec::new() } else { gates },
             containers,
             ..Pod::default()
         };
         self.pods.insert(name, pod);
+    }
+
+    /// The scheduler spreads the pods of a set over three nodes.
+    fn room_for(&self, set: &Set) -> String {
+        let crowded = self.script.crowded && !set.selector.contains_key(names::SLOT);
+        let nodes = if crowded { 1 } else { 3 };
+        let on = |node: &String| {
+            let own = self.pods.values().filter(|pod| pod.controller.as_ref() == Some(&set.view.uid) && pod.lives());
+            own.filter(|pod| pod.node.as_ref() == Some(node)).count()
+        };
+        (0..nodes).map(|node| format!("node-{node}")).min_by_key(on).unwrap()
     }
 
     /// Begins to end a pod.

@@ -6,6 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde_json::Value;
 
 /// What is decided by the story.
+#[expect(clippy::struct_excessive_bools, reason = "each is switched by a story on its own")]
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Script {
     /// What is in each image, by its reference with digest.
@@ -18,6 +19,8 @@ pub struct Script {
     pub kubelet_hangs: bool,
     /// Services whose slices are not brought up to date.
     pub slices_hang: BTreeSet<String>,
+    /// The scheduler finds room for the Deployment's own pods on one node only.
+    pub crowded: bool,
     /// An admission webhook takes the readiness gate off pods.
     pub gate_stripped: bool,
     /// The registry does not know the image.

@@ -13,16 +13,16 @@ use crate::telling::{open, why};
 
 scenarios![
     Together:
-        a_webhook_that_strips_the_gate_from_the_candidate_is_found_in_the_rehearsal,
-        a_webhook_that_strips_the_gate_from_pods_is_found_in_the_rehearsal,
-        a_webhook_that_comes_later_makes_no_pods
+        a_candidate_stripped_by_a_webhook_is_not_created,
+        a_candidate_with_stripped_pods_is_not_created,
+        a_webhook_that_comes_later_lets_no_pods_through
 ];
 
-async fn a_webhook_that_strips_the_gate_from_the_candidate_is_found_in_the_rehearsal(scene: &Scene<'_>) {
+async fn a_candidate_stripped_by_a_webhook_is_not_created(scene: &Scene<'_>) {
     found_in_the_rehearsal(scene, off_the_template, "admission changed /spec/template").await;
 }
 
-async fn a_webhook_that_strips_the_gate_from_pods_is_found_in_the_rehearsal(scene: &Scene<'_>) {
+async fn a_candidate_with_stripped_pods_is_not_created(scene: &Scene<'_>) {
     found_in_the_rehearsal(scene, off_the_pod, "took the readiness gate").await;
 }
 
@@ -45,7 +45,7 @@ async fn found_in_the_rehearsal(scene: &Scene<'_>, strip: Mutation, complaint: &
 
 /// The rehearsal found nothing, and the candidate has its first pod. Those it lacks would be made without the gate; the
 /// operator's own rule of admission refuses them.
-async fn a_webhook_that_comes_later_makes_no_pods(scene: &Scene<'_>) {
+async fn a_webhook_that_comes_later_lets_no_pods_through(scene: &Scene<'_>) {
     let webhook = serve(scene, off_the_pod).await;
     let story = open(scene, PolicyOptions { staging: "30s".to_owned(), ..PolicyOptions::default() }).await;
     story.ask(&scene.lab.patched("v2").await.expect("v2")).await;
