@@ -68,7 +68,7 @@ pub async fn campaign(
     leave: impl Future<Output = ()>,
 ) -> End {
     let path = format!("/apis/coordination.k8s.io/v1/namespaces/{}/leases", place.namespace);
-    let mut sights = pin!(sights(watching, place.clone()));
+    let mut sights = pin!(sights(watching, &place));
     let mut leave = pin!(leave);
     let mut race = Race { client, path, name: place.name, candidate, announcer, trouble: None, told: View::default() };
     loop {
@@ -184,7 +184,7 @@ fn overtaken(error: &CallError) -> bool {
 }
 
 /// The Lease as it changes; without an end. What it misses the candidate looks for by itself.
-fn sights(client: Client, place: Place) -> impl Stream<Item = Option<Record>> {
+fn sights(client: Client, place: &Place) -> impl Stream<Item = Option<Record>> + use<> {
     // Raw, so that a time reads the same whether it was watched or asked for.
     let leases: Api<DynamicObject> = Api::namespaced_with(client, &place.namespace, &ApiResource::erase::<Lease>(&()));
     // The right to watch is given for this one name, and a request has a name by this selector only.

@@ -191,14 +191,14 @@ impl Candidate {
         let Some(sight) = self.sight.as_ref().filter(|_| !self.doubt) else { return Step::Read };
         if let Some(from) = self.led_from {
             let due = from + self.times.renew;
-            return if now < due { wait(due) } else { Step::Write(self.write(Kind::Keep, sight)) };
+            return if now < due { wait(due) } else { Step::Write(self.write(Kind::Keep)) };
         }
         let stale = sight.looked + self.times.poll;
         let free = self.free(sight);
         if now >= stale {
             Step::Read
         } else if now >= free {
-            Step::Write(self.write(Kind::Take, sight))
+            Step::Write(self.write(Kind::Take))
         } else {
             wait(free.min(stale))
         }
@@ -206,8 +206,7 @@ impl Candidate {
 
     /// The write that gives up the Lease, of a leader who has stopped to act.
     pub fn release(&self, now: Instant) -> Option<Write> {
-        let sight = self.sight.as_ref().filter(|_| self.leads_until().is_some_and(|until| now < until))?;
-        Some(self.write(Kind::Free, sight))
+        self.leads_until().filter(|until| now < *until).map(|_| self.write(Kind::Free))
     }
 
     /// The Lease was seen like this; none: there is none.
@@ -286,8 +285,8 @@ impl Candidate {
         if mine { sight.since } else { sight.since + sight.holds }
     }
 
-    fn write(&self, kind: Kind, sight: &Sight) -> Write {
-        let record = sight.record.as_ref();
+    fn write(&self, kind: Kind) -> Write {
+        let record = self.sight.as_ref().and_then(|sight| sight.record.as_ref());
         let before = record.map_or(0, |record| record.transitions);
         let transitions = if kind == Kind::Take && record.is_some() { before.saturating_add(1) } else { before };
         Write {
