@@ -24,10 +24,13 @@
 mod conditions;
 mod dump;
 mod error;
+mod gate;
 mod ground;
 mod images;
+mod leaders;
 mod leftovers;
 pub mod manifest;
+mod outsider;
 mod production;
 mod programs;
 mod scene;
@@ -40,7 +43,10 @@ use std::time::Duration;
 
 pub use conditions::{condition, is_finished, outcome, phase, told};
 pub use error::{Asked, LabError};
+pub use gate::{Gate, Held, Reply};
 pub use ground::Ground;
+pub use leaders::{Ending, Handover, LEASE};
+pub use outsider::{OUTSIDER, Outsider};
 pub use production::Production;
 pub(crate) use programs::cargo;
 pub use programs::{Profile, Programs, repository};

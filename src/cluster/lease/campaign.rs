@@ -11,7 +11,7 @@ use k8s_openapi::api::coordination::v1::Lease;
 use kube::api::{ApiResource, DynamicObject, WatchEvent, WatchParams};
 use kube::{Api, Client};
 use serde_json::Value;
-use tracing::{debug, info, warn};
+use tracing::{info, trace, warn};
 
 use super::candidate::{Answer, Candidate, Lost, Source, Step, Write};
 use super::leadership::{Announcer, View};
@@ -148,13 +148,14 @@ impl Race {
     async fn write(&mut self, write: Write) {
         let times = self.candidate.times();
         let now = Timestamp::now();
-        let call = record::write(&self.path, &self.name, self.candidate.me(), times.lease, &write, now);
+        let call = record::write(&self.path, &self.name, self.candidate.me(), times.announced(), &write, now);
         let limit = self.limit();
         // Taken before it is sent: from here on somebody else may see it.
         let sent = Instant::now();
         let answer = send_within(&self.client, &call, limit).await;
         self.trouble = answer.as_ref().err().filter(|error| !overtaken(error)).map(ToString::to_string);
-        debug!(kind = ?write.kind, trouble = self.trouble, took_ms = sent.elapsed().as_millis(), "lease");
+        // Once a second when all is well: not worth a line.
+        trace!(kind = ?write.kind, trouble = self.trouble, took_ms = sent.elapsed().as_millis(), "lease");
         let answer = match answer {
             Ok(lease) => Answer::Done(Record::read(&lease)),
             Err(error) if overtaken(&error) => Answer::Overtaken,

@@ -4,7 +4,7 @@
 //! acknowledged, and stops [`Times::stop`] later. Another may take the Lease only after it has seen the same claim for
 //! [`Times::lease`] on its own clock, and its write commits only over the very version it saw. The claim was written after the
 //! leader's count began and seen after that, so the leader has stopped before: by `lease - stop`, unless one of the clocks
-//! runs half as fast again as the other. No clock's reading is ever compared with another's.
+//! runs a third as fast again as the other. No clock's reading is ever compared with another's.
 
 use std::time::{Duration, Instant};
 
@@ -31,9 +31,15 @@ pub struct Times {
 }
 
 impl Times {
+    /// What a Lease says, which has whole seconds only: never less than it is.
+    pub fn announced(&self) -> Duration {
+        let whole = Duration::from_secs(self.lease.as_secs());
+        if whole < self.lease { whole + Duration::from_secs(1) } else { whole }
+    }
+
     /// The ones the operator runs with.
     pub const OURS: Self = Self {
-        lease: Duration::from_secs(5),
+        lease: Duration::from_millis(4_800),
         stop: Duration::from_millis(3_500),
         renew: Duration::from_secs(1),
         poll: Duration::from_millis(1_500),
@@ -265,7 +271,9 @@ impl Candidate {
         let before = self.sight.take();
         let holds = match (&record, &before) {
             (Some(record), _) if record.holder.is_none() => Duration::ZERO,
-            (Some(record), _) => record.duration.min(DURATION_MAX).max(self.times.lease),
+            // What this version announces stands for its own, finer time; none leads by a shorter one.
+            (Some(record), _) if record.duration <= self.times.announced() => self.times.lease,
+            (Some(record), _) => record.duration.min(DURATION_MAX),
             // Deleted under somebody who may still count on it.
             (None, Some(before)) => before.holds,
             (None, None) => Duration::ZERO,

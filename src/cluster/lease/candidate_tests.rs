@@ -88,8 +88,8 @@ fn a_claim_is_abandoned_when_it_was_seen_unchanged_for_its_time_whatever_its_clo
         assert_eq!(story.step(look), "read");
         story.reads(look, Some(lease("8", Some("other"), "2999-01-01T00:00:00.000000Z")));
     }
-    assert_eq!(story.step(7_499), "wait until 7500");
-    assert_eq!(story.step(7_500), "Take over 8");
+    assert_eq!(story.step(7_299), "wait until 7300");
+    assert_eq!(story.step(7_300), "Take over 8");
 }
 
 #[test]
@@ -97,7 +97,7 @@ fn somebodys_label_on_the_lease_is_no_renewal_but_moves_the_version() {
     let mut story = story();
     story.reads(0, Some(lease("7", Some("other"), "t")));
     story.watches(4_900, Some(lease("9", Some("other"), "t")));
-    assert_eq!(story.step(5_000), "Take over 9");
+    assert_eq!(story.step(4_900), "Take over 9");
 }
 
 #[test]
@@ -116,7 +116,7 @@ fn a_longer_claim_is_respected_and_one_without_an_end_is_not() {
     long.renewed = None;
     story.reads(60_000, Some(long.clone()));
     story.reads(64_000, Some(long));
-    assert_eq!(story.step(64_000), "wait until 65000");
+    assert_eq!(story.step(64_000), "wait until 64800");
 }
 
 #[test]
@@ -133,8 +133,8 @@ fn a_lease_deleted_under_its_holder_counts_for_as_long_as_the_holder_may_believe
     story.reads(0, Some(lease("7", Some("other"), "t")));
     story.watches(1_000, None);
     story.reads(5_500, None);
-    assert_eq!(story.step(5_999), "wait until 6000");
-    assert_eq!(story.step(6_000), "Take over nothing");
+    assert_eq!(story.step(5_799), "wait until 5800");
+    assert_eq!(story.step(5_800), "Take over nothing");
 }
 
 #[test]

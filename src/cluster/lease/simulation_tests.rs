@@ -296,7 +296,7 @@ impl World {
         let me = self.processes[process].candidate.me().to_owned();
         let lease = Record {
             holder: if write.kind == Kind::Free { None } else { Some(me) },
-            duration: self.times.lease,
+            duration: self.times.announced(),
             renewed: Some(format!("at {version}")),
             transitions: write.transitions,
             version,
