@@ -34,7 +34,7 @@ demo: ## Boot a throw-away cluster and play both stories on it (root, Go). KEEP=
 	cargo run --quiet -p hotfix-e2e --bin demo
 
 test: unit ## Run all tests, also those on a real cluster (root, Go).
-	cargo test -p hotfix-e2e --lib --bins --test admission --test chart --test cluster --test writes
+	cargo test -p hotfix-e2e --lib --bins --test admission --test chart --test cluster --test writes --test leaders
 
 rollouts: ## Play whole rollouts on a real cluster (root, Go); not part of `make test` yet, see CHANGELOG.md.
 	cargo test -p hotfix-e2e --test rollouts

@@ -246,7 +246,7 @@ impl Lab {
         })?
     }
 
-    /// Ends the operator with SIGKILL, as a crash does, and has a new pod made at once: the kubelet would wait longer before every
+    /// Ends every replica of the operator with SIGKILL, as a crash does, and has new pods made at once: the kubelet would wait longer before every
     /// restart, and longer than any story.
     pub async fn kill_operator(&self, client: &Client) -> Result<(), LabError> {
         let cluster =
