@@ -13,9 +13,12 @@ endif
 
 # make demo KEEP=1 leaves the cluster up; CLUSTER=current REGISTRY=... plays on the current context.
 export KEEP CLUSTER REGISTRY
-# make bench RUNS=5 measures each thing five times.
+# make bench RUNS=5 measures each thing five times; SERIES=handovers only those (minutes, rollouts, handovers).
 RUNS ?= 20
 export RUNS
+ifdef SERIES
+export SERIES
+endif
 
 # Drawn tests draw the same everywhere, so that a red run can be repeated; PROPTEST_RNG_SEED=N draws others.
 PROPTEST_RNG_SEED ?= 20261123
