@@ -7,9 +7,9 @@ use tokio::task::JoinHandle;
 use tracing::{info, warn};
 
 use super::health::Readiness;
-use super::operator::LEAVE_MAX;
+use super::operator::{Failure, LEAVE_MAX};
 use super::stop::{self, Stopper};
-use crate::cluster::lease::{Candidate, End, Leadership, Lost, Place, Times, campaign};
+use crate::cluster::lease::{Candidate, End, Leadership, Place, Times, campaign};
 
 /// A campaign in the background, or none where this process is the only one.
 pub struct Election {
@@ -41,13 +41,13 @@ impl Election {
         Self { lead, campaign: Some((running, leave)) }
     }
 
-    /// Resolves when the lead is lost; never when there is no election.
-    pub async fn lost(&mut self) -> Lost {
+    /// Resolves when the lead is lost, with what that means for the process; never when there is no election.
+    pub async fn lost(&mut self) -> Failure {
         let Some((running, _)) = &mut self.campaign else { return std::future::pending().await };
         match running.await {
-            Ok(End::Lost(lost)) => lost,
+            Ok(End::Lost(lost)) => Failure::Lost(lost),
             // It was not told to end, so it did not end well.
-            Ok(End::Released | End::Kept) | Err(_) => Lost::Removed,
+            Ok(End::Released | End::Kept) | Err(_) => Failure::Ended("the campaign for the lead"),
         }
     }
 

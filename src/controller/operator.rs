@@ -121,7 +121,7 @@ pub async fn run(config: Config) -> Result<(), Failure> {
         () = signalled => Ok(()),
         part = &mut work => Err(Failure::Ended(part)),
         _ = pages => Err(Failure::Ended(HEALTH)),
-        lost = election.lost() => Err(Failure::Lost(lost)),
+        failure = election.lost() => Err(failure),
     };
     match &ended {
         Ok(()) => info!("stopping, as it was told to"),

@@ -229,13 +229,5 @@ fn sights(client: Client, place: &Place) -> impl Stream<Item = Option<Record>> +
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_container_started_anew_in_the_same_pod_has_another_name() {
-        let (one, other) = (identity("operator-abc"), identity("operator-abc"));
-        assert_ne!(one, other);
-        assert!(one.starts_with("operator-abc_"));
-    }
-}
+#[path = "campaign_tests.rs"]
+mod tests;
