@@ -45,9 +45,10 @@ fn sources(folder: &Path) -> Vec<PathBuf> {
     for entry in fs::read_dir(folder).unwrap_or_else(|error| panic!("{}: {error}", folder.display())) {
         let path = entry.unwrap().path();
         let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        let rust = path.extension().is_some_and(|extension| extension == "rs");
         if path.is_dir() && name != "snapshots" {
             found.extend(sources(&path));
-        } else if name.ends_with(".rs") && !name.ends_with("tests.rs") && name != "fuzz.rs" {
+        } else if rust && !name.ends_with("tests.rs") && name != "fuzz.rs" {
             found.push(path);
         }
     }

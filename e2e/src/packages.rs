@@ -1,10 +1,20 @@
 //! What the machine itself has to bring: programs of Debian packages, installed with apt-get when they are missing. It decides by
 //! looking for the files, so a machine that has them, from wherever, is left alone and apt is not called.
 
+use std::fs::File;
+use std::io;
 use std::path::Path;
 use std::process::{Command, Stdio};
+use std::thread;
+use std::time::{Duration, Instant};
 
 use nix::unistd::geteuid;
+
+/// One installation at a time on this machine: apt-get's own lock on its lists is refused at once, not waited for.
+const LOCK: &str = "/run/lock/hotfix-packages.lock";
+
+/// How long somebody else's apt-get is waited for, e.g. that of a machine that updates itself after its start.
+const PATIENCE: Duration = Duration::from_secs(300);
 
 /// Why a package is not there.
 #[derive(Debug, thiserror::Error)]
@@ -24,6 +34,12 @@ pub enum PackageError {
         command: String,
         /// What it said.
         output: String,
+    },
+    /// The lock cannot be taken.
+    #[error("{LOCK} cannot be locked: {source}; it keeps two installations apart")]
+    Lock {
+        /// What went wrong with it.
+        source: io::Error,
     },
 }
 
@@ -53,7 +69,15 @@ impl Package {
 
 /// Sees to it that the packages are there.
 pub fn require(packages: &[Package]) -> Result<(), PackageError> {
-    let missing: Vec<_> = packages.iter().filter(|package| !package.present()).map(|package| package.name).collect();
+    let missing =
+        || packages.iter().filter(|package| !package.present()).map(|package| package.name).collect::<Vec<_>>();
+    if missing().is_empty() {
+        return Ok(());
+    }
+    // The lock goes with the file handle, so also with a process that dies.
+    let lock = File::create(LOCK).and_then(|file| file.lock().map(|()| file));
+    let _lock = lock.map_err(|source| PackageError::Lock { source })?;
+    let missing = missing();
     if missing.is_empty() {
         return Ok(());
     }
@@ -65,10 +89,25 @@ pub fn require(packages: &[Package]) -> Result<(), PackageError> {
         return Err(cannot("installing needs root"));
     }
     tell!("packages: installing {} with apt-get", missing.join(", "));
-    apt(&["update", "-qq"])?;
+    apt_when_free(&["update", "-qq"])?;
     let mut install = vec!["install", "-qq", "--yes", "--no-install-recommends"];
     install.extend(&missing);
-    apt(&install)
+    apt_when_free(&install)
+}
+
+/// Calls apt-get again for as long as somebody else's holds its locks.
+fn apt_when_free(arguments: &[&str]) -> Result<(), PackageError> {
+    let deadline = Instant::now() + PATIENCE;
+    loop {
+        match apt(arguments) {
+            Err(PackageError::Apt { output, .. })
+                if output.contains("Could not get lock") && Instant::now() < deadline =>
+            {
+                thread::sleep(Duration::from_secs(1));
+            }
+            done => return done,
+        }
+    }
 }
 
 fn apt(arguments: &[&str]) -> Result<(), PackageError> {

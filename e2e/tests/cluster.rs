@@ -169,6 +169,7 @@ fn boot_control_plane(name: &str) -> Cluster {
 }
 
 fn up(name: &ClusterName) -> Child {
+    Cluster::prepare(Node::Full).expect("what a boot needs is there");
     Command::new(LOCAL_CLUSTER).args(["up", "--name", name.as_str()]).stdin(Stdio::null()).spawn().expect("up runs")
 }
 

@@ -5,6 +5,8 @@
 
 #[path = "suites/deletions.rs"]
 mod deletions;
+#[path = "suites/drains.rs"]
+mod drains;
 #[path = "suites/engines.rs"]
 mod engines;
 #[path = "suites/faults.rs"]
@@ -23,6 +25,8 @@ mod people;
 mod sickness;
 #[path = "suites/telling.rs"]
 mod telling;
+#[path = "suites/webhooks.rs"]
+mod webhooks;
 
 use std::process::ExitCode;
 
@@ -36,6 +40,8 @@ fn main() -> ExitCode {
         people::SCENARIOS,
         engines::SCENARIOS,
         sickness::SCENARIOS,
+        drains::SCENARIOS,
+        webhooks::SCENARIOS,
         kills::SCENARIOS,
     ];
     hotfix_e2e::lab::play("rollouts", &suites)

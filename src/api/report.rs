@@ -1,5 +1,7 @@
 //! `HotfixReport`: the record of a hotfix, which outlives it.
 
+#![expect(clippy::duplicated_attributes, reason = "two columns have the same type")]
+
 use kube::{CustomResource, KubeSchema};
 use serde::{Deserialize, Serialize};
 

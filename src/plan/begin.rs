@@ -19,11 +19,7 @@ use super::observed::{Observed, Policy, Workload};
 use super::preflight::{self, Input};
 use super::status::outcome_message;
 use super::step::{Step, Trouble};
-use super::{Action, rest, stale};
-
-/// How many attempts the operator begins by itself before a person has to ask: an owner who deploys again and again is
-/// not to be raced.
-pub const AUTOMATIC_MAX: i32 = 3;
+use super::{Action, commands, stale};
 
 /// How long an answer of the registry, or a refusal of admission, is believed before it is asked for again.
 const ASK_AGAIN: std::time::Duration = std::time::Duration::from_secs(30);
@@ -39,9 +35,6 @@ pub enum Asked {
 
 /// The next step of a hotfix that has no attempt under way.
 pub fn next(o: &Observed, now: Timestamp, asked: Asked) -> Step {
-    if o.deleting() {
-        return rest::leave(o);
-    }
     if o.hotfix.spec.suspend {
         return Step::trouble(
             Trouble::time(Reason::Suspended, "spec.suspend is true: nothing is begun until it is false."),
@@ -235,7 +228,7 @@ fn record(o: &Observed, input: &Input<'_>, mut attempt: Attempt, now: Timestamp)
         status.history.insert(0, summarize(before, now));
         status.history.truncate(crate::api::ATTEMPT_HISTORY_MAX);
     }
-    if let Some(token) = rest::retry_token(o) {
+    if let Some(token) = commands::retry_token(o) {
         status.last_handled = Some(Handled { retry: Some(token.clone()), ..status.last_handled.unwrap_or_default() });
     }
     let patched = input.blue.is_patched(&attempt);

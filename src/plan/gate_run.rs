@@ -22,8 +22,7 @@ use super::decision::Want;
 use super::jobs::{self, Order, Subject};
 use super::observed::{Check, Content, Observed, Output, Policy, Run, RunState};
 use super::stage::{self, LOOK_AGAIN};
-use super::step::Wait;
-use super::verify::earliest;
+use super::step::{Wait, earliest};
 
 /// The most verdicts one attempt records; a policy has at most 40 checks, and each scan has at most 65 reports.
 const VERDICTS_MAX: usize = 128;
@@ -120,7 +119,7 @@ fn jobs_of<'a>(
     o: &'a Observed,
     order: &Order<'_>,
     subjects: &[Subject<'_>],
-) -> Result<Vec<(&'a Run, Moment, &'a Output)>, Ran> {
+) -> Result<Vec<(&'a Run, Moment, &'a Output)>, Box<Ran>> {
     let mut ended = Vec::new();
     let mut running = None;
     for subject in subjects {
@@ -130,14 +129,14 @@ fn jobs_of<'a>(
             None => {
                 let mut missing = Ran::pending("its Job is being created");
                 missing.action = order.job().map(Action::CreateJob);
-                return Err(missing);
+                return Err(Box::new(missing));
             }
             Some(found) if !order.is_filled_by(found) => {
-                return Err(Ran::unproven(format!(
+                return Err(Box::new(Ran::unproven(format!(
                     "Job {name} in namespace {} has the name of this check's Job but was not made for it, so what it \
                      printed proves nothing. Find out who made it.",
                     o.settings.checks_namespace
-                )));
+                ))));
             }
             Some(found) => match &found.state {
                 RunState::Running => running = Some(found.job.clone()),
@@ -146,19 +145,22 @@ fn jobs_of<'a>(
         }
     }
     match running {
-        Some(job) => Err(Ran::pending(format!("Job {job} runs"))),
+        Some(job) => Err(Box::new(Ran::pending(format!("Job {job} runs")))),
         None => Ok(ended),
     }
 }
+
+/// What the printed results of a run's Jobs come to.
+type Judge<'a> = dyn Fn(&[(&Run, Moment, &Output)]) -> CheckOutcome + 'a;
 
 /// Runs a check until it proves something, or the runs are used up.
 fn until_conclusive(
     o: &Observed,
     order: &Order<'_>,
     subjects: &[Subject<'_>],
-    judge: &dyn Fn(&[(&Run, Moment, &Output)]) -> CheckOutcome,
+    judge: &Judge<'_>,
     now: Timestamp,
-) -> Result<(CheckOutcome, Option<String>), Ran> {
+) -> Result<(CheckOutcome, Option<String>), Box<Ran>> {
     let mut run = 1;
     loop {
         let ended = jobs_of(o, &Order { run, ..*order }, subjects)?;
@@ -174,7 +176,7 @@ fn until_conclusive(
             Next::Wait { until } => {
                 let mut waiting = Ran::pending(format!("inconclusive, run again at {until}: {}", outcome.message));
                 waiting.wake = Some(until);
-                return Err(waiting);
+                return Err(Box::new(waiting));
             }
         }
     }
@@ -229,7 +231,7 @@ fn run_scan(
     };
     match until_conclusive(o, &order, &subjects, &judge, now) {
         Ok((outcome, job)) => Ran::done(outcome, job, Some(image.container.clone())),
-        Err(ran) => ran,
+        Err(ran) => *ran,
     }
 }
 
@@ -298,7 +300,7 @@ fn run_test(
     };
     match until_conclusive(o, &order, &[Subject::Address], &judge, now) {
         Ok((outcome, job)) => Ran::done(outcome, job, Some(address.clone())),
-        Err(ran) => ran,
+        Err(ran) => *ran,
     }
 }
 

@@ -6,8 +6,9 @@ use jiff::Timestamp;
 
 use crate::api::names::{self, ABORT};
 use crate::api::time::Moment;
-use crate::api::{Attempt, Handled, Latch, Reason};
+use crate::api::{Attempt, Latch, Reason};
 
+use super::commands;
 use super::decision::Note;
 use super::observed::Observed;
 use super::step::Step;
@@ -41,42 +42,17 @@ pub fn check(o: &Observed, attempt: &Attempt) -> Option<End> {
 pub fn latch(o: &Observed, attempt: &Attempt, end: End, now: Timestamp) -> Step {
     let mut status = o.status().clone();
     let mut attempt = attempt.clone();
-    let note = Note::warning(end.reason, "EndAttempt", end.message.clone());
+    let End { reason, message } = end;
     attempt.latch = Some(Latch {
-        reason: end.reason,
-        message: crate::api::conditions::shorten(&end.message, crate::api::conditions::MESSAGE_MAX),
+        reason,
+        message: crate::api::conditions::shorten(&message, crate::api::conditions::MESSAGE_MAX),
         at: Moment::new(now),
     });
     status.attempt = Some(attempt);
     if let Some(command) = o.hotfix.annotations.get(ABORT) {
-        status.last_handled = Some(handled_abort(o, command));
+        status.last_handled = Some(commands::handled_abort(o, command));
     }
-    Step::Record(Box::new(status), vec![note])
-}
-
-/// An abort that speaks of another attempt, or comes too late: acknowledged, so that it cannot hit a later one.
-pub fn stale_abort(o: &Observed, attempt: &Attempt) -> Option<Step> {
-    let command = o.hotfix.annotations.get(ABORT)?;
-    if handled(o).as_ref() == Some(command) {
-        return None;
-    }
-    let mut status = o.status().clone();
-    status.last_handled = Some(handled_abort(o, command));
-    let text = if attempt.verified_at.is_some() {
-        "An abort came after the hotfix was verified; from there it only goes forward.".to_owned()
-    } else {
-        format!("An abort named another attempt than {}, the current one, and was not carried out.", attempt.number)
-    };
-    Some(Step::Record(Box::new(status), vec![Note::warning(Reason::Aborted, "Abort", text)]))
-}
-
-fn handled(o: &Observed) -> Option<String> {
-    o.status().last_handled.as_ref().and_then(|handled| handled.abort.clone())
-}
-
-fn handled_abort(o: &Observed, command: &str) -> Handled {
-    let command = crate::api::conditions::shorten(command, 256);
-    Handled { abort: Some(command), ..o.status().last_handled.clone().unwrap_or_default() }
+    Step::Record(Box::new(status), vec![Note::warning(reason, "EndAttempt", message)])
 }
 
 fn deleted(o: &Observed, _: &Attempt) -> Option<End> {
@@ -87,16 +63,7 @@ fn deleted(o: &Observed, _: &Attempt) -> Option<End> {
 }
 
 fn aborted(o: &Observed, attempt: &Attempt) -> Option<End> {
-    let command = o.hotfix.annotations.get(ABORT)?;
-    if handled(o).as_ref() == Some(command) {
-        return None;
-    }
-    let (number, reason) = command.split_once('/').unwrap_or((command, ""));
-    let meant = number.trim().parse() == Ok(attempt.number);
-    meant.then(|| {
-        let reason = crate::api::conditions::shorten(&reason.replace(char::is_control, " "), 200);
-        End::new(Reason::Aborted, format!("A person ended attempt {number}: {reason}"))
-    })
+    commands::abort(o, attempt).map(|message| End::new(Reason::Aborted, message))
 }
 
 fn blue_gone(o: &Observed, attempt: &Attempt) -> Option<End> {

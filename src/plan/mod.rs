@@ -9,6 +9,7 @@
 
 pub mod action;
 mod begin;
+mod commands;
 mod cutover;
 pub mod decision;
 pub mod facts;
@@ -50,10 +51,11 @@ pub fn decide(observed: &Observed, now: Timestamp) -> Decision {
 
 fn next(o: &Observed, now: Timestamp) -> Step {
     match o.attempt() {
+        None if o.deleting() => rest::leave(o),
         None => begin::next(o, now, Asked::ByPerson),
         Some(attempt) if attempt.finished_at.is_some() => rest::next(o, attempt, now),
         Some(attempt) if attempt.latch.is_some() => wayout::back(o, attempt, now),
-        Some(attempt) if attempt.verified_at.is_some() => interrupt::stale_abort(o, attempt).unwrap_or_else(|| {
+        Some(attempt) if attempt.verified_at.is_some() => commands::stale_abort(o, attempt).unwrap_or_else(|| {
             let timeouts = o.policy.as_ref().map(|policy| policy.spec.timeouts.clone()).unwrap_or_default();
             foldback::next(o, attempt, &timeouts, now)
         }),
@@ -66,7 +68,7 @@ fn forward(o: &Observed, attempt: &Attempt, now: Timestamp) -> Step {
     if let Some(end) = interrupt::check(o, attempt) {
         return interrupt::latch(o, attempt, end, now);
     }
-    if let Some(step) = interrupt::stale_abort(o, attempt) {
+    if let Some(step) = commands::stale_abort(o, attempt) {
         return step;
     }
     let policy = begin::policy(o);

@@ -138,6 +138,7 @@ pub struct Check {
 }
 
 /// A Service.
+#[expect(clippy::struct_excessive_bools, reason = "each is a fact of its own that the API has as a bool")]
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Service {
     /// Its name.
@@ -191,6 +192,7 @@ pub enum Owns {
 }
 
 /// A pod.
+#[expect(clippy::struct_excessive_bools, reason = "each is a fact of its own that the API has as a bool")]
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Pod {
     /// Its name.

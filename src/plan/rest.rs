@@ -2,7 +2,7 @@
 
 use jiff::Timestamp;
 
-use crate::api::names::{FINALIZER, RETRY};
+use crate::api::names::FINALIZER;
 use crate::api::time::after;
 use crate::api::{Attempt, Outcome};
 
@@ -10,7 +10,7 @@ use super::action::Target;
 use super::begin::{self, Asked};
 use super::observed::Observed;
 use super::step::Step;
-use super::{Action, interrupt, wayout};
+use super::{Action, commands, wayout};
 
 /// A hotfix that came to rest looks once more after this long: the API server holds no request longer, so a create of ours
 /// that was in flight has landed by then, and is removed.
@@ -27,7 +27,7 @@ pub fn next(o: &Observed, attempt: &Attempt, now: Timestamp) -> Step {
     let again = match attempt.outcome {
         Some(Outcome::Restarted) => Some(Asked::ByOperator),
         Some(Outcome::Remediated | Outcome::AlreadyPatched) | None => None,
-        Some(_) => retry_token(o).map(|_| Asked::ByPerson),
+        Some(_) => commands::retry_token(o).map(|_| Asked::ByPerson),
     };
     if let Some(asked) = again.filter(|_| !o.deleting()) {
         return begin::next(o, now, asked);
@@ -35,7 +35,7 @@ pub fn next(o: &Observed, attempt: &Attempt, now: Timestamp) -> Step {
     if let Some(step) = leave_behind(o) {
         return step;
     }
-    if let Some(step) = interrupt::stale_abort(o, attempt).filter(|_| !o.deleting()) {
+    if let Some(step) = commands::stale_abort(o, attempt).filter(|_| !o.deleting()) {
         return step;
     }
     let sweep = attempt.finished_at.map(|at| after(at.timestamp(), SWEEP)).filter(|sweep| now < *sweep);
@@ -45,14 +45,6 @@ pub fn next(o: &Observed, attempt: &Attempt, now: Timestamp) -> Step {
 /// Leaves without ever having begun.
 pub fn leave(o: &Observed) -> Step {
     leave_behind(o).unwrap_or_else(|| Step::wait(None))
-}
-
-/// The token of a retry that was not handled yet.
-pub fn retry_token(o: &Observed) -> Option<String> {
-    let token = o.hotfix.annotations.get(RETRY)?;
-    let token = crate::api::conditions::shorten(token, 256);
-    let handled = o.status().last_handled.as_ref().and_then(|handled| handled.retry.as_ref());
-    (handled != Some(&token)).then_some(token)
 }
 
 /// The record says how it ended, before anything that could tell is let go.

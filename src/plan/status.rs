@@ -102,21 +102,18 @@ fn summary(attempt: Option<&Attempt>, phase: Phase, observed: &Observed, trouble
         return all;
     }
     let running = "The hotfix has not come to an end yet.";
-    let mut all = match trouble {
-        Some(Trouble { reason, message, need }) => {
-            let mut all = vec![condition(ConditionType::Ready, Truth::False, *reason, message)];
-            if *need == Need::Person {
-                all.push(condition(ConditionType::Stalled, Truth::True, *reason, message));
-            }
-            all
+    let mut all = if let Some(Trouble { reason, message, need }) = trouble {
+        let mut all = vec![condition(ConditionType::Ready, Truth::False, *reason, message)];
+        if *need == Need::Person {
+            all.push(condition(ConditionType::Stalled, Truth::True, *reason, message));
         }
-        None => {
-            let (reason, message) = progress(attempt, phase, observed);
-            vec![
-                condition(ConditionType::Ready, Truth::Unknown, reason, &message),
-                condition(ConditionType::Reconciling, Truth::True, reason, &message),
-            ]
-        }
+        all
+    } else {
+        let (reason, message) = progress(attempt, phase, observed);
+        vec![
+            condition(ConditionType::Ready, Truth::Unknown, reason, &message),
+            condition(ConditionType::Reconciling, Truth::True, reason, &message),
+        ]
     };
     all.push(condition(ConditionType::Finished, Truth::False, all[0].reason, running));
     all

@@ -93,3 +93,8 @@ impl Note {
         Self { weight: Weight::Warning, reason, action, text: text.into() }
     }
 }
+
+/// The earliest of several times to look again.
+pub fn earliest(times: &[Option<Timestamp>]) -> Option<Timestamp> {
+    times.iter().flatten().min().copied()
+}

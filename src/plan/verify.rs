@@ -12,7 +12,7 @@ use super::gate_run::{self, Progress};
 use super::interrupt::{self, End};
 use super::observed::{Observed, Pod, Policy, Service};
 use super::stage::{self, LOOK_AGAIN};
-use super::step::{Step, Trouble, Wait};
+use super::step::{Step, Trouble, Wait, earliest};
 
 /// How long one opened pod of the candidate may be unready before the verification fails: a restart of one container
 /// takes less, a pod that does not come back takes more. When none is ready nothing is waited for.
@@ -77,11 +77,6 @@ fn too_late(o: &Observed, mut wait: Wait) -> Step {
         wait.trouble = Some(Trouble::time(Reason::Suspended, message));
     }
     Step::Wait(wait)
-}
-
-/// The earliest of several times to look again.
-pub fn earliest(times: &[Option<Timestamp>]) -> Option<Timestamp> {
-    times.iter().flatten().min().copied()
 }
 
 fn unhealthy(pods: &[&Pod], now: Timestamp) -> Option<End> {

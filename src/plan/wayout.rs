@@ -16,12 +16,16 @@ use super::observed::{Observed, Service};
 use super::stage::{self, LOOK_AGAIN};
 use super::status::outcome_message;
 use super::step::{Step, Trouble};
-use super::{Action, begin, stale};
+use super::{Action, stale};
 
 /// Time for clients that were told of the candidate's addresses to stop using them. kube-proxy needs one of its syncs, a
 /// client that resolves a headless Service by itself needs its DNS answer to expire.
 const DRAIN: std::time::Duration = std::time::Duration::from_secs(15);
 const DRAIN_HEADLESS: std::time::Duration = std::time::Duration::from_secs(30);
+
+/// How many attempts the operator begins by itself before a person has to ask: an owner who deploys again and again is
+/// not to be raced.
+pub const AUTOMATIC_MAX: i32 = 3;
 
 /// The next step of an attempt that is latched: return, remove, remember.
 pub fn back(o: &Observed, attempt: &Attempt, now: Timestamp) -> Step {
@@ -133,7 +137,11 @@ fn blue_not_ready(o: &Observed, attempt: &Attempt) -> Option<Trouble> {
 }
 
 fn unpin(service: &Service, attempt: &Attempt) -> Action {
-    Action::Unpin { service: service.versioned(), from: service.selector.clone(), to: service.returned_selector(attempt) }
+    Action::Unpin {
+        service: service.versioned(),
+        from: service.selector.clone(),
+        to: service.returned_selector(attempt),
+    }
 }
 
 /// Waits until the candidate is out of every slice, remembers when that was first seen, and waits out the drain.
@@ -230,13 +238,11 @@ fn outcome(o: &Observed, attempt: &Attempt) -> Outcome {
     let reason = attempt.latch.as_ref().map_or(Reason::Other, |latch| latch.reason);
     let promoted = attempt.promoting_at.is_some();
     match (reason, attempt.verified_at.is_some()) {
-        (Reason::BlueRedeployed, true) => Outcome::Superseded,
-        (_, true) => Outcome::Failed,
-        (_, false) if promoted => Outcome::RolledBack,
-        (Reason::BlueRedeployed, false) if attempt.automatic < begin::AUTOMATIC_MAX && !o.deleting() => {
+        (Reason::BlueRedeployed, false) if !promoted && attempt.automatic < AUTOMATIC_MAX && !o.deleting() => {
             Outcome::Restarted
         }
-        (Reason::BlueRedeployed, false) => Outcome::Superseded,
+        (Reason::BlueRedeployed, verified) if verified || !promoted => Outcome::Superseded,
+        (_, false) if promoted => Outcome::RolledBack,
         (Reason::Deleted | Reason::Aborted | Reason::BlueGone, false) => Outcome::Cancelled,
         (Reason::Rejected, false) => Outcome::Rejected,
         _ => Outcome::Failed,

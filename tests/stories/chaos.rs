@@ -44,7 +44,9 @@ const ACTS: &[(&str, Act)] = &[
     ("web recovers", World::mend_blue),
     ("tests fail", |w| w.script.tests_fail = true),
     ("tests pass", |w| w.script.tests_fail = false),
-    ("the EndpointSlice controller hangs", |w| drop(w.script.slices_hang.insert("web".into()))),
+    ("the EndpointSlice controller hangs", |w| {
+        w.script.slices_hang.insert("web".into());
+    }),
     ("a pod is evicted", |w| {
         let last = w.pods.values().rev().find(|pod| pod.lives()).map(|pod| pod.name.clone());
         if let Some(name) = last {

@@ -73,12 +73,6 @@ pub fn folding_again(world: &World) -> bool {
     attempt(world, |attempt| attempt.folds == 2) && folding(world)
 }
 
-pub fn sealed(world: &World) -> bool {
-    attempt(world, |attempt| attempt.verified_at.is_some() || attempt.latch.is_some())
-        && held(world)
-        && !switched(world)
-}
-
 pub fn draining(world: &World) -> bool {
     attempt(world, |attempt| attempt.drained_from.is_some() && attempt.finished_at.is_none())
 }

@@ -60,7 +60,7 @@ fn narrow() -> Map {
 fn a_selector_changed_after_the_hold_ends_the_attempt() {
     Story::of("The owner changes the Service's selector between hold and switch")
         .when(held, "the owner narrows the selector of Service web", |w: &mut World| {
-            w.change_selector("web", &narrow())
+            w.change_selector("web", &narrow());
         })
         .tell("selector_changed_after_the_hold");
 }

@@ -14,7 +14,6 @@ use serde_json::json;
 use crate::story::Act;
 use crate::world::World;
 use crate::world::arrange::{V2, V3};
-use crate::world::operator::Did;
 
 /// What is different, and what people must read then.
 const TABLE: &[(&str, Act, Reason)] = &[
@@ -66,7 +65,9 @@ const TABLE: &[(&str, Act, Reason)] = &[
     ("a load balancer with pod targets", nlb, Reason::PodLoadBalancer),
     (
         "a target group bound to the Service",
-        |w| drop(w.pod_load_balancers.insert("web".into())),
+        |w| {
+            w.pod_load_balancers.insert("web".into());
+        },
         Reason::PodLoadBalancer,
     ),
     ("an autoscaler with a doubled metric", |w| autoscaler(w, "External/Value"), Reason::AutoscalerUnsupported),
@@ -166,9 +167,7 @@ fn arranged(act: Act) -> World {
             }
             continue;
         };
-        if let Did::Wrote(..) = world.step_operator(&name) {
-            continue;
-        }
+        world.step_operator(&name);
     }
     world
 }

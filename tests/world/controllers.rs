@@ -261,8 +261,8 @@ impl World {
                 pod.containers_ready = up;
             }
             let hangs = script.kubelet_hangs && pod.is_gated();
-            let gates_open = pod.gates.iter().all(|gate| gate != names::OPEN || pod.open.is_some_and(|open| open.open));
-            let ready = pod.containers_ready && gates_open && !(hangs && !pod.ready);
+            let gates_open = pod.gates.iter().all(|gate| gate != names::OPEN || pod.is_open());
+            let ready = pod.containers_ready && gates_open && (pod.ready || !hangs);
             if pod.ready != ready {
                 pod.ready = ready;
                 pod.ready_since = Some(second);

@@ -41,7 +41,8 @@ impl World {
     /// that pods have died meanwhile.
     pub fn harm(&self, before: &Self, observed: &Observed, action: &Action) -> Option<String> {
         let released = self.hotfix().is_some_and(|hotfix| hotfix.annotations.contains_key(names::RELEASE));
-        let given_up = self.namespace.terminating || self.blue().is_none_or(|blue| blue.is_given_up());
+        let given_up =
+            self.namespace.terminating || self.blue().is_none_or(securityhotfix::plan::observed::Workload::is_given_up);
         if released || given_up {
             return None;
         }

@@ -31,6 +31,7 @@ pub struct Script {
 }
 
 /// How an image behaves.
+#[expect(clippy::struct_excessive_bools, reason = "each is switched by a story on its own")]
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Image {
     /// Its Jinja2 has the vulnerability.

@@ -44,7 +44,7 @@ pub(super) fn boot(options: &Options) -> Result<Cluster, ClusterError> {
 }
 
 /// Packages and programs, before anything is started: both may take minutes the first time.
-fn bring_what_is_needed(node: Node) -> Result<(), ClusterError> {
+pub(super) fn bring_what_is_needed(node: Node) -> Result<(), ClusterError> {
     packages::require(node::NETWORK_PACKAGES)?;
     if node == Node::Full {
         packages::require(node::PACKAGES)?;

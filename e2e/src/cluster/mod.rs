@@ -125,6 +125,12 @@ impl Cluster {
         boot::boot(options)
     }
 
+    /// Installs and builds what a boot needs and this machine lacks, so that a boot after it takes seconds: for whoever must not
+    /// take the minutes of the first time for a boot that hangs.
+    pub fn prepare(node: Node) -> Result<(), ClusterError> {
+        boot::bring_what_is_needed(node)
+    }
+
     /// The one cluster that all tests of this process share; whoever asks first boots it. It goes when the process ends, however
     /// that happens; `KEEP=1` leaves it up. With `HOTFIX_CLUSTER_NAME` set it is the cluster of that name, which is up already:
     /// no boot between a change and its test.

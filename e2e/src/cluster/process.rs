@@ -222,12 +222,15 @@ pub(super) fn find(layout: &Layout) -> BTreeSet<ProcessId> {
     marked.chain(cgroups::processes(layout)).filter(|pid| !spared.contains(pid)).filter_map(ProcessId::of).collect()
 }
 
-/// Ends every process of the cluster, again and again until there is none: what is started meanwhile is found by the next round.
+/// Ends every process of the cluster, again and again until two rounds have found none: what is started meanwhile is found by the
+/// next round, and so is one that was just replacing its program, when the kernel shows no environment for a moment.
 pub(super) fn end_all(layout: &Layout) -> Result<(), ClusterError> {
     let deadline = Instant::now() + GONE;
+    let mut empty = 0;
     loop {
         let found = find(layout);
-        if found.is_empty() {
+        empty = if found.is_empty() { empty + 1 } else { 0 };
+        if empty == 2 {
             return Ok(());
         }
         if Instant::now() > deadline {
@@ -297,7 +300,12 @@ mod tests {
         let layout = Layout::of(&"unit-test-of-marks".parse().expect("a name"));
         let mut sleeper = Command::new("sleep").arg("60").env(MARK, layout.folder()).spawn().expect("sleep starts");
         let pid = sleeper.id().cast_signed();
-        assert!(find(&layout).iter().any(|process| process.pid == pid));
+        // A process that was just started may not show its environment yet.
+        let deadline = Instant::now() + GONE;
+        while !find(&layout).iter().any(|process| process.pid == pid) {
+            assert!(Instant::now() < deadline, "the sleeper is never found by its mark");
+            thread::sleep(Duration::from_millis(5));
+        }
         end_all(&layout).expect("it ends");
         assert!(!sleeper.wait().expect("it has ended").success());
         assert!(find(&layout).is_empty());

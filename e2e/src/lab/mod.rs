@@ -36,6 +36,7 @@ mod programs;
 mod scene;
 mod suite;
 mod wait;
+pub mod webhook;
 mod writes;
 
 use std::sync::Arc;
@@ -123,7 +124,13 @@ impl Lab {
     pub fn on(ground: Ground, programs: Programs, options: &Options) -> Result<Self, LabError> {
         let ground = Arc::new(ground);
         let lab = Self { images: Images::new(&ground, programs), ground, profile: options.profile };
-        lab.ground.run(async || lab.install(&options.log).await)??;
+        lab.ground.run(async || {
+            let installed = lab.install(&options.log).await;
+            if installed.is_err() {
+                eprintln!("the operator was not installed; what is there:\n{}", dump::installation(&lab.ground).await);
+            }
+            installed
+        })??;
         Ok(lab)
     }
 

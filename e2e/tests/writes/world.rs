@@ -78,8 +78,8 @@ impl<'a> World<'a> {
     }
 
     pub async fn json_patch(&self, collection: &str, name: &str, patch: Value) -> Result<Value, CallError> {
-        let path = format!("{collection}/{name}");
-        send(&self.client, &Call { verb: Verb::JsonPatch, path, query: Vec::new(), body: Some(patch) }).await
+        let object = format!("{collection}/{name}");
+        send(&self.client, &Call { verb: Verb::JsonPatch, path: object, query: Vec::new(), body: Some(patch) }).await
     }
 
     /// Carries out an action of the operator.
