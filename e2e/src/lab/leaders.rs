@@ -106,7 +106,9 @@ impl Lab {
                 if cluster.kill_container(&container) == 0 {
                     return Err(LabError::Unfit(format!("{pod} had no process left")));
                 }
-                Ok(at)
+                // The kubelet waits longer before every restart in the same pod, and soon longer than any story.
+                let deleted = pods.delete(pod, &DeleteParams::default().grace_period(0)).await;
+                deleted.map(|_| at).asked(|| format!("deleting {pod}, which was killed"))
             }
         }
     }
