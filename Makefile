@@ -13,9 +13,12 @@ endif
 
 # make demo KEEP=1 leaves the cluster up; CLUSTER=current REGISTRY=... plays on the current context.
 export KEEP CLUSTER REGISTRY
-# make bench RUNS=5 measures each thing five times.
+# make bench RUNS=5 measures each thing five times; SERIES=handovers only those (minutes, rollouts, handovers).
 RUNS ?= 20
 export RUNS
+ifdef SERIES
+export SERIES
+endif
 
 # Drawn tests draw the same everywhere, so that a red run can be repeated; PROPTEST_RNG_SEED=N draws others.
 PROPTEST_RNG_SEED ?= 20261123
@@ -34,7 +37,7 @@ demo: ## Boot a throw-away cluster and play both stories on it (root, Go). KEEP=
 	cargo run --quiet -p hotfix-e2e --bin demo
 
 test: unit ## Run all tests, also those on a real cluster (root, Go).
-	cargo test -p hotfix-e2e --lib --bins --test admission --test chart --test cluster --test writes
+	cargo test -p hotfix-e2e --lib --bins --test admission --test chart --test cluster --test writes --test leaders
 
 rollouts: ## Play whole rollouts on a real cluster (root, Go); not part of `make test` yet, see CHANGELOG.md.
 	cargo test -p hotfix-e2e --test rollouts

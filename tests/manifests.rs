@@ -48,6 +48,15 @@ fn operator_rules(objects: &[Value]) -> Vec<Value> {
         .collect()
 }
 
+/// What the operator's container is given for a flag.
+fn argument(objects: &[Value], flag: &str) -> String {
+    let arguments = &of_kind(objects, "Deployment")[0]["spec"]["template"]["spec"]["containers"][0]["args"];
+    let given = strings(arguments)
+        .into_iter()
+        .find_map(|argument| argument.strip_prefix(&format!("{flag}=")).map(str::to_owned));
+    given.unwrap_or_else(|| panic!("no {flag}"))
+}
+
 #[test]
 fn every_object_is_complete_and_named_once() {
     for path in INSTALLS {
@@ -69,11 +78,17 @@ fn every_object_is_complete_and_named_once() {
 #[test]
 fn the_operators_roles_hold_exactly_the_rules_of_the_code() {
     for path in INSTALLS {
-        let granted: BTreeSet<String> = operator_rules(&parsed(path)).iter().map(Value::to_string).collect();
+        let objects = parsed(path);
+        let granted: BTreeSet<String> = operator_rules(&objects).iter().map(Value::to_string).collect();
+        let lease = argument(&objects, "--lease-name");
         let wanted: BTreeSet<String> = RULES
             .iter()
             .map(|rule| {
-                json!({"apiGroups": [rule.group], "resources": rule.resources, "verbs": rule.verbs}).to_string()
+                let mut granted = json!({"apiGroups": [rule.group], "resources": rule.resources, "verbs": rule.verbs});
+                if rule.reach == Reach::Lease {
+                    granted["resourceNames"] = json!([lease]);
+                }
+                granted.to_string()
             })
             .collect();
         assert_eq!(granted, wanted, "{path}");
@@ -105,6 +120,12 @@ fn no_role_holds_a_wildcard_or_a_way_to_more_rights() {
             }
         }
     }
+}
+
+#[test]
+fn every_installation_leads_by_a_lease_of_its_own() {
+    let leases: BTreeSet<_> = INSTALLS.iter().map(|path| argument(&parsed(path), "--lease-name")).collect();
+    assert_eq!(leases.len(), INSTALLS.len(), "{leases:?}");
 }
 
 #[test]
@@ -140,8 +161,13 @@ fn the_operators_pod_can_do_nothing_to_its_node() {
         let deployments = of_kind(&objects, "Deployment");
         assert_eq!(deployments.len(), 1);
         let spec = &deployments[0]["spec"];
-        assert_eq!(spec["replicas"], 1, "{path}: one operator");
-        assert_eq!(spec["strategy"]["type"], "Recreate", "{path}: never two at once");
+        assert_eq!(spec["replicas"], 2, "{path}: one that leads, one that stands by");
+        assert_eq!(argument(&objects, "--leader-election"), "true", "{path}: or two would act");
+        let rolls = json!({"type": "RollingUpdate", "rollingUpdate": {"maxSurge": 1, "maxUnavailable": 0}});
+        assert_eq!(spec["strategy"], rolls, "{path}: the next is warm before one goes");
+        let budget = of_kind(&objects, "PodDisruptionBudget");
+        assert_eq!(budget.len(), 1, "{path}");
+        assert_eq!(budget[0]["spec"]["selector"], spec["selector"], "{path}: the budget is the operator's");
         let pod = &spec["template"]["spec"];
         for key in ["hostNetwork", "hostPID", "hostIPC"] {
             assert!(pod[key].is_null(), "{path}: {key}");

@@ -39,9 +39,11 @@ pub struct Rights {
 }
 
 /// Compares what `operator` asked of the API server with its rules.
-pub fn compare(records: &[AuditRecord], operator: &str, checks_namespace: &str) -> Rights {
-    let asked: BTreeSet<Right> =
-        records.iter().filter(|r| r.user.username == operator).filter_map(|r| asked(r, checks_namespace)).collect();
+///
+/// The Lease by which a replica leads lies in the operator's own namespace and has its name alone among the rules.
+pub fn compare(records: &[AuditRecord], operator: &str, checks_namespace: &str, lease: (&str, &str)) -> Rights {
+    let asks = records.iter().filter(|record| record.user.username == operator);
+    let asked: BTreeSet<Right> = asks.filter_map(|record| asked(record, checks_namespace, lease)).collect();
     let granted = granted();
     Rights {
         missing: asked.difference(&granted).cloned().collect(),
@@ -69,15 +71,17 @@ fn granted() -> BTreeSet<Right> {
 }
 
 /// The right a request needs; `None` where it is about no object, e.g. for discovery.
-fn asked(record: &AuditRecord, checks_namespace: &str) -> Option<Right> {
+fn asked(record: &AuditRecord, checks_namespace: &str, (own_namespace, lease): (&str, &str)) -> Option<Right> {
     let object = record.object_ref.as_ref()?;
     let of_cluster = RULES.iter().any(|rule| {
         rule.reach == Reach::Cluster && rule.group == object.api_group && rule.resources.contains(&&*object.resource)
     });
-    let reach = match (of_cluster, object.namespace == checks_namespace) {
-        (true, _) => Reach::Cluster,
-        (false, true) => Reach::Checks,
-        (false, false) => Reach::Workloads,
+    let reach = match &*object.namespace {
+        _ if of_cluster => Reach::Cluster,
+        namespace if namespace == checks_namespace => Reach::Checks,
+        namespace if namespace == own_namespace && record.verb == "create" => Reach::Own,
+        namespace if namespace == own_namespace && object.name == lease => Reach::Lease,
+        _ => Reach::Workloads,
     };
     let slash = if object.subresource.is_empty() { "" } else { "/" };
     Some(Right {
@@ -93,6 +97,8 @@ fn word(reach: Reach) -> &'static str {
         Reach::Workloads => "watched namespaces",
         Reach::Cluster => "cluster",
         Reach::Checks => "checks' namespace",
+        Reach::Own => "own namespace",
+        Reach::Lease => "own lease",
     }
 }
 
@@ -101,6 +107,8 @@ mod tests {
     use serde_json::{Value, json};
 
     use super::*;
+
+    const LEASE: (&str, &str) = ("own", "hotfix-operator");
 
     fn record(user: &str, verb: &str, object: &Value) -> AuditRecord {
         serde_json::from_value(json!({
@@ -121,23 +129,41 @@ mod tests {
             record("op", "list", &json!({"resource": "pods", "namespace": "shop"})),
             record("someone", "delete", &json!({"resource": "nodes"})),
         ];
-        assert_eq!(said(&compare(&asked, "op", "checks").missing), ["get secrets (watched namespaces)"]);
+        assert_eq!(said(&compare(&asked, "op", "checks", LEASE).missing), ["get secrets (watched namespaces)"]);
     }
 
     #[test]
     fn a_right_used_in_one_place_is_not_used_in_another() {
         let list = |namespace| record("op", "list", &json!({"resource": "pods", "namespace": namespace}));
-        let unused = |records: &[AuditRecord]| said(&compare(records, "op", "checks").unused);
+        let unused = |records: &[AuditRecord]| said(&compare(records, "op", "checks", LEASE).unused);
         assert!(unused(&[list("shop")]).contains(&"list pods (checks' namespace)".to_owned()));
         assert!(!unused(&[list("checks")]).contains(&"list pods (checks' namespace)".to_owned()));
         assert_eq!(unused(&[]).len(), unused(&[list("shop"), list("checks")]).len() + 2);
     }
 
     #[test]
+    fn the_lead_is_one_object_and_another_lease_is_not_granted_by_it() {
+        let lease = |verb, namespace, name| {
+            let group = "coordination.k8s.io";
+            record("op", verb, &json!({"resource": "leases", "apiGroup": group, "namespace": namespace, "name": name}))
+        };
+        let told = compare(
+            &[lease("patch", "own", "hotfix-operator"), lease("create", "own", ""), lease("patch", "own", "another")],
+            "op",
+            "checks",
+            LEASE,
+        );
+        assert_eq!(said(&told.missing), ["patch leases.coordination.k8s.io (watched namespaces)"]);
+        let unused = said(&told.unused);
+        assert!(!unused.contains(&"patch leases.coordination.k8s.io (own lease)".to_owned()), "{unused:?}");
+        assert!(unused.contains(&"watch leases.coordination.k8s.io (own lease)".to_owned()), "{unused:?}");
+    }
+
+    #[test]
     fn a_subresource_is_a_right_of_its_own() {
         let object = json!({"resource": "securityhotfixes", "subresource": "status", "namespace": "shop",
                             "apiGroup": "securityhotfix.dev"});
-        let rights = compare(&[record("op", "patch", &object)], "op", "checks");
+        let rights = compare(&[record("op", "patch", &object)], "op", "checks", LEASE);
         assert!(rights.missing.is_empty());
         assert!(!said(&rights.unused).iter().any(|right| right.contains("securityhotfixes/status")));
     }

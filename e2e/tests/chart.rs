@@ -113,6 +113,8 @@ fn nonsense_is_refused_with_what_to_do_instead() {
         ),
         (&[r#"registries=[{"host":"a"},{"host":"a","plainHttp":true}]"#], "a host is listed twice"),
         (&[r#"registries=[{"host":"http://a"}]"#], "does not match pattern"),
+        (&["leaderElection.enabled=false"], "Set replicas to 1, or turn the election on"),
+        (&["replicas=0"], "minimum"),
     ];
     for (values, sentence) in refusals {
         let said = refused(values);
@@ -148,9 +150,30 @@ fn what_is_switched_off_is_not_rendered() {
         "rbac.aggregate=false",
         "checks.createNamespace=false",
         "checks.networkPolicy.enabled=false",
+        "podDisruptionBudget.enabled=false",
     ]);
-    for kind in ["CustomResourceDefinition", "ValidatingAdmissionPolicy", "NetworkPolicy", "Namespace"] {
+    for kind in
+        ["CustomResourceDefinition", "ValidatingAdmissionPolicy", "NetworkPolicy", "Namespace", "PodDisruptionBudget"]
+    {
         assert!(!text.contains(&format!("\nkind: {kind}\n")), "{kind} is rendered");
     }
     assert!(!text.contains("aggregate-to-"), "a role is added to the cluster's own");
+}
+
+#[test]
+fn without_an_election_one_replica_is_replaced_and_never_doubled() {
+    let text = rendered(&["leaderElection.enabled=false", "replicas=1"]);
+    for expected in ["replicas: 1", "type: Recreate", "--leader-election=false"] {
+        assert!(text.contains(expected), "no {expected}");
+    }
+    for unwanted in ["--lease-name", "hotfix-operator-leader", "kind: PodDisruptionBudget"] {
+        assert!(!text.contains(unwanted), "{unwanted} is rendered");
+    }
+}
+
+#[test]
+fn replicas_are_asked_onto_different_nodes_unless_somebody_says_otherwise() {
+    assert!(rendered(&[]).contains("topologyKey: kubernetes.io/hostname"));
+    let own = rendered(&["affinity.nodeAffinity.mine=1"]);
+    assert!(own.contains("nodeAffinity") && !own.contains("podAntiAffinity"));
 }

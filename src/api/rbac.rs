@@ -16,11 +16,18 @@ pub enum Reach {
     Cluster,
     /// The namespace in which check Jobs run: always a `Role`.
     Checks,
+    /// The operator's own namespace: always a `Role`.
+    Own,
+    /// The one Lease there by which a replica leads: the same `Role`, and that name alone.
+    Lease,
 }
+
+/// Stands for the name of that Lease in the generated rules: the chart knows it, the table cannot.
+pub const LEASE_NAME: &str = "LEASE_NAME";
 
 impl Reach {
     /// Every reach, in the order the files are generated.
-    pub const ALL: [Self; 3] = [Self::Workloads, Self::Cluster, Self::Checks];
+    pub const ALL: [Self; 5] = [Self::Workloads, Self::Cluster, Self::Checks, Self::Own, Self::Lease];
 
     /// Name of the generated rules file in the chart's `files/rbac/`.
     #[must_use]
@@ -29,6 +36,8 @@ impl Reach {
             Self::Workloads => "workloads.yaml",
             Self::Cluster => "cluster.yaml",
             Self::Checks => "checks.yaml",
+            Self::Own => "own.yaml",
+            Self::Lease => "lease.yaml",
         }
     }
 }
@@ -186,6 +195,20 @@ pub const RULES: &[Rule] = &[
         verbs: &["get"],
         why: "A check's report is its log.",
     },
+    Rule {
+        reach: Reach::Own,
+        group: "coordination.k8s.io",
+        resources: &["leases"],
+        verbs: &["create"],
+        why: "The Lease by which one replica leads, where there is none; a creation cannot be limited to a name.",
+    },
+    Rule {
+        reach: Reach::Lease,
+        group: "coordination.k8s.io",
+        resources: &["leases"],
+        verbs: &["get", "watch", "patch"],
+        why: "Takes, renews and gives up the lead, and sees at once when it is free.",
+    },
 ];
 
 /// The rules of one reach as the YAML list of a role's `rules`, each under its reason.
@@ -196,10 +219,11 @@ pub fn rules_yaml(reach: Reach) -> String {
         // Writing to a String cannot fail.
         let _ = write!(
             yaml,
-            "# {}\n- apiGroups: [{}]\n  resources: [{}]\n  verbs: [{}]\n",
+            "# {}\n- apiGroups: [{}]\n  resources: [{}]\n{}  verbs: [{}]\n",
             rule.why,
             quoted(&[rule.group]),
             quoted(rule.resources),
+            if reach == Reach::Lease { format!("  resourceNames: [\"{LEASE_NAME}\"]\n") } else { String::new() },
             quoted(rule.verbs),
         );
     }
@@ -245,6 +269,14 @@ mod tests {
                     );
                 }
             }
+        }
+    }
+
+    #[test]
+    fn the_lead_is_the_only_object_with_a_name() {
+        for reach in Reach::ALL {
+            let named = rules_yaml(reach).contains("resourceNames: [\"LEASE_NAME\"]");
+            assert_eq!(named, reach == Reach::Lease, "{reach:?}");
         }
     }
 

@@ -7,12 +7,16 @@ use std::ffi::OsString;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
-use clap::{Args, Parser, Subcommand};
+use clap::{ArgAction, Args, Parser, Subcommand};
 use thiserror::Error;
 
 use crate::api::image::ImageRef;
+use crate::cluster::lease::Place;
 use crate::observe::evidence::{Registries, RegistriesError};
 use crate::plan::observed::Settings;
+
+/// What the Lease is called by itself.
+const LEASE: &str = "hotfix-operator";
 
 /// Rolls out security hotfixes on Kubernetes: blue-green, gated, with automatic rollback.
 #[derive(Debug, Parser)]
@@ -65,6 +69,18 @@ pub struct RunArgs {
     /// Docker configuration with which image digests are resolved; registries are read anonymously otherwise.
     #[arg(long, env = "REGISTRY_CREDENTIALS", value_name = "FILE")]
     pub registry_credentials: Option<PathBuf>,
+    /// Let one of several replicas lead, by a Lease. Without it this process must be the only one.
+    #[arg(
+        long, env = "LEADER_ELECTION", value_name = "BOOL", action = ArgAction::Set,
+        default_value_t = false, num_args = 0..=1, default_missing_value = "true", require_equals = true
+    )]
+    pub leader_election: bool,
+    /// Name of that Lease, one for each installation; hotfix-operator, followed by the watched namespace where it is one.
+    #[arg(long, env = "LEASE_NAME", value_name = "NAME")]
+    pub lease_name: Option<String>,
+    /// Namespace of that Lease: the operator's own.
+    #[arg(long, env = "POD_NAMESPACE", value_name = "NAMESPACE")]
+    pub lease_namespace: Option<String>,
     /// Address of health, readiness and metrics.
     #[arg(long, env = "LISTEN", default_value = "0.0.0.0:8080", value_name = "ADDRESS")]
     pub listen: SocketAddr,
@@ -78,6 +94,8 @@ pub struct Config {
     pub settings: Settings,
     /// How registries are spoken to.
     pub registries: Registries,
+    /// The Lease of the one who leads; none without an election.
+    pub lease: Option<Place>,
     /// Address of health, readiness and metrics.
     pub listen: SocketAddr,
 }
@@ -109,6 +127,19 @@ pub enum BadInput {
         "--checks-namespace is the watched namespace {0:?}: checks need a namespace of their own, or whoever may edit the workload can tamper with its evidence"
     )]
     SharedChecks(String),
+    /// There is nowhere to lead from.
+    #[error("--leader-election needs the operator's own namespace: give --lease-namespace, or set POD_NAMESPACE")]
+    NoLeaseNamespace,
+    /// Whoever edits the workload could unseat the operator.
+    #[error(
+        "--lease-namespace is the watched namespace {0:?}: whoever may edit the workload could take the lead from the operator there; give the operator a namespace of its own"
+    )]
+    SharedLease(String),
+    /// A Lease cannot be called that.
+    #[error(
+        "--lease-name is {0:?}, which no Lease can be called: give at most 253 lower-case letters, digits, dashes and dots"
+    )]
+    LeaseName(String),
     /// Not an image.
     #[error(
         "--image is {0:?}, which is no image reference: give the image this operator runs from, as repository:tag or repository@sha256:..."
@@ -122,7 +153,7 @@ pub enum BadInput {
 impl RunArgs {
     /// Checks every argument and reads the files they name.
     pub fn check(self) -> Result<Config, BadInput> {
-        let Self { watch_namespace, checks_namespace, image, registries, registry_credentials, listen } = self;
+        let Self { watch_namespace, checks_namespace, image, registries, registry_credentials, listen, .. } = self;
         // A chart that watches everything may well set the variable to nothing.
         let watch = match watch_namespace.filter(|name| !name.is_empty()) {
             Some(name) => Watch::Namespace(namespace("--watch-namespace", name)?),
@@ -132,6 +163,8 @@ impl RunArgs {
         if watch == Watch::Namespace(checks_namespace.clone()) {
             return Err(BadInput::SharedChecks(checks_namespace));
         }
+        let lease =
+            if self.leader_election { Some(lease(self.lease_name, self.lease_namespace, &watch)?) } else { None };
         if ImageRef::parse(&image).is_none() {
             return Err(BadInput::Image(image));
         }
@@ -139,9 +172,28 @@ impl RunArgs {
             watch,
             settings: Settings { checks_namespace, runner_image: image },
             registries: Registries::load(registries.as_deref(), registry_credentials.as_deref())?,
+            lease,
             listen,
         })
     }
+}
+
+fn lease(name: Option<String>, namespace: Option<String>, watch: &Watch) -> Result<Place, BadInput> {
+    let namespace = namespace.filter(|namespace| !namespace.is_empty()).ok_or(BadInput::NoLeaseNamespace)?;
+    let namespace = self::namespace("--lease-namespace", namespace)?;
+    if *watch == Watch::Namespace(namespace.clone()) {
+        return Err(BadInput::SharedLease(namespace));
+    }
+    let name = name.filter(|name| !name.is_empty()).unwrap_or_else(|| match watch {
+        Watch::Everywhere => LEASE.to_owned(),
+        Watch::Namespace(watched) => format!("{LEASE}-{watched}"),
+    });
+    let end = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit();
+    let inner = |c: char| end(c) || c == '-' || c == '.';
+    if name.len() > 253 || !name.starts_with(end) || !name.ends_with(end) || !name.chars().all(inner) {
+        return Err(BadInput::LeaseName(name));
+    }
+    Ok(Place { namespace, name })
 }
 
 fn namespace(flag: &'static str, value: String) -> Result<String, BadInput> {

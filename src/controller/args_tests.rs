@@ -58,3 +58,32 @@ fn a_check_keeps_its_own_dashes() {
     let Command::RunCheck { command } = cli.command else { panic!("{cli:?}") };
     assert_eq!(command, ["trivy", "--format", "json"]);
 }
+
+#[test]
+fn without_an_election_there_is_no_lease() {
+    assert_eq!(check(&["--lease-namespace=op"]).unwrap().lease, None);
+    assert_eq!(check(&["--leader-election=false", "--lease-namespace=op"]).unwrap().lease, None);
+}
+
+#[test]
+fn the_lease_is_called_after_what_is_watched_unless_it_has_a_name() {
+    let lease = |extra: &[&str]| {
+        let place = check(&[&["--leader-election", "--lease-namespace=op"], extra].concat()).unwrap().lease.unwrap();
+        format!("{}/{}", place.namespace, place.name)
+    };
+    assert_eq!(lease(&[]), "op/hotfix-operator");
+    assert_eq!(lease(&["--watch-namespace=shop"]), "op/hotfix-operator-shop");
+    assert_eq!(lease(&["--watch-namespace=shop", "--lease-name=mine.1"]), "op/mine.1");
+}
+
+#[test]
+fn an_election_without_a_place_or_in_the_wrong_one_is_refused() {
+    let said = check(&["--leader-election", "--lease-namespace="]).err().unwrap();
+    assert!(said.contains("give --lease-namespace"), "{said}");
+    let said = check(&["--leader-election", "--lease-namespace=shop", "--watch-namespace=shop"]).err().unwrap();
+    assert!(said.contains("a namespace of its own"), "{said}");
+    for odd in ["Mine", "a/b", "-a", "a.", &"a".repeat(254)] {
+        let said = check(&["--leader-election", "--lease-namespace=op", &format!("--lease-name={odd}")]).err().unwrap();
+        assert!(said.contains("no Lease can be called"), "{said}");
+    }
+}

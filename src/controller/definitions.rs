@@ -29,6 +29,11 @@ const WAIT: [Duration; 5] = [
     Duration::from_secs(10),
 ];
 
+/// Says that they were not looked for yet, before anybody asks whether everything is there.
+pub fn expected(readiness: &Readiness) {
+    readiness.missing(WHAT, "not looked for yet");
+}
+
 /// Resolves when every kind is served, or the operator is told to stop.
 pub async fn installed(client: &Client, readiness: &Readiness, stop: &Stop) {
     let mut looks = 0;

@@ -69,6 +69,8 @@ pub struct Gauges {
     pub failing: usize,
     /// Watches that are open beside those that always are.
     pub watches: usize,
+    /// Whether this process leads.
+    pub leads: bool,
 }
 
 impl Metrics {
@@ -119,6 +121,7 @@ impl Metrics {
         for (name, help, value) in [
             ("hotfix_failing", "Hotfixes left alone for a while because the last look failed.", gauges.failing),
             ("hotfix_scoped_watches", "Watches open for hotfixes under way.", gauges.watches),
+            ("hotfix_leader", "Whether this process leads: 1 or 0.", usize::from(gauges.leads)),
         ] {
             writeln!(text, "# HELP {name} {help}\n# TYPE {name} gauge\n{name} {value}")?;
         }
@@ -148,6 +151,6 @@ mod tests {
         metrics.took(Duration::from_millis(30));
         metrics.took(Duration::from_secs(100));
         let phases = BTreeMap::from([("Verifying".to_owned(), 2)]);
-        insta::assert_snapshot!(metrics.text(&Gauges { phases, failing: 1, watches: 5 }));
+        insta::assert_snapshot!(metrics.text(&Gauges { phases, failing: 1, watches: 5, leads: true }));
     }
 }

@@ -19,8 +19,8 @@ use super::interest::Interest;
 use super::ledger::{Key, Ledger, Seen, Settled, Standing};
 use super::logging::said;
 use super::metrics::{Counter, Metrics};
+use super::permit::Permit;
 use super::queue::Queue;
-use super::stop::Stop;
 use super::trouble::Trouble;
 use super::turn::{End, Mind, News, Rooms, Witness, turn};
 use super::watches::Watches;
@@ -60,12 +60,16 @@ pub struct Context<R> {
     pub watches: Watches,
     /// Events for people.
     pub events: Events,
-    /// Whether to stop.
-    pub stop: Stop,
+    /// Whether to go on.
+    pub permit: Permit,
 }
 
 /// Looks at one hotfix; what went wrong is told in the log and the metrics, and never to the queue.
 pub async fn reconcile<R: Rooms>(id: HotfixId, context: Arc<Context<R>>) -> Result<Requeue, Infallible> {
+    // Everything is looked at when this process begins to lead.
+    if !context.permit.leads() {
+        return Ok(Requeue::await_change());
+    }
     if let Some(wait) = context.ledger.too_early(&Key::of(&id), Instant::now()) {
         return Ok(Requeue::requeue(wait));
     }
@@ -84,7 +88,7 @@ pub async fn reconcile<R: Rooms>(id: HotfixId, context: Arc<Context<R>>) -> Resu
 impl<R: Rooms> Context<R> {
     async fn look(&self, id: &HotfixId) -> Requeue {
         let begun = Instant::now();
-        let look = turn(&self.rooms, self, self.mind, &self.stop, id);
+        let look = turn(&self.rooms, self, self.mind, &self.permit, id);
         let end = AssertUnwindSafe(tokio::time::timeout(LOOK_MAX, look)).catch_unwind().await;
         self.metrics.took(begun.elapsed());
         let end = match end {
@@ -99,7 +103,7 @@ impl<R: Rooms> Context<R> {
             }
             Err(trouble) => {
                 self.metrics.count(Counter::Reconciles, "failed");
-                if let Some(complaint) = Complaint::of(&trouble)
+                if let Some(complaint) = Complaint::of(&trouble).filter(|_| self.permit.leads())
                     && self.rooms.complain(id, &complaint).await == News::Told
                 {
                     self.events.tell(&Regarding::of(id), &complaint.note());

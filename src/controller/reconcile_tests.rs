@@ -5,6 +5,7 @@ use serde_json::json;
 
 use super::*;
 use crate::api::SecurityHotfixStatus;
+use crate::cluster::lease::Leadership;
 use crate::controller::metrics::Gauges;
 use crate::controller::script::{Script, id};
 use crate::controller::stop::{self, Stopper};
@@ -19,6 +20,7 @@ fn context(script: Script, decide: fn(&Observed, Timestamp) -> Decision) -> (Arc
     let queue = Queue::new(ledger.clone());
     let (events, _) = Events::start(client.clone(), None, metrics.clone());
     let (stopper, stop) = stop::pair();
+    let permit = Permit::new(stop, Leadership::alone());
     let context = Context {
         rooms: script,
         mind: Mind { decide, check: |_, _| Ok(()), now: || Timestamp::UNIX_EPOCH },
@@ -27,7 +29,7 @@ fn context(script: Script, decide: fn(&Observed, Timestamp) -> Decision) -> (Arc
         queue: queue.clone(),
         watches: Watches::new(client, "checks".into(), queue, metrics),
         events,
-        stop,
+        permit,
     };
     (Arc::new(context), stopper)
 }
@@ -69,6 +71,17 @@ async fn a_hotfix_that_failed_is_not_looked_at_again_at_once() {
         assert_ne!(reconcile(id(), context.clone()).await.unwrap(), Requeue::await_change());
     }
     assert_eq!(context.rooms.story(), ["complains"]);
+}
+
+#[tokio::test]
+async fn a_process_that_does_not_lead_looks_at_nothing() {
+    let (context, _stopper) = context(Script::default(), nothing);
+    let mut context = Arc::into_inner(context).unwrap();
+    let (_announcer, standby) = Leadership::elected();
+    context.permit = Permit::new(context.permit.stop().clone(), standby);
+    let context = Arc::new(context);
+    assert_eq!(reconcile(id(), context.clone()).await.unwrap(), Requeue::await_change());
+    assert_eq!(context.rooms.story(), [""; 0]);
 }
 
 #[tokio::test]

@@ -14,6 +14,8 @@ use crate::observe::HotfixId;
 use crate::plan::observed::{Evidence, Hotfix, Map, Namespace, Settings};
 use crate::plan::{Action, Note, Observed, Want};
 
+type OnWrite = Box<dyn Fn(usize) + Send + Sync>;
+
 /// Rooms in which an observation shows how many writes were made, in the field a test decides by.
 #[derive(Default)]
 pub struct Script {
@@ -21,6 +23,8 @@ pub struct Script {
     pub answers: Mutex<VecDeque<Result<Effect, Trouble>>>,
     /// The status every observation shows.
     pub status: SecurityHotfixStatus,
+    /// Hears of each write before it is made, and the how manieth it is.
+    pub on_write: Option<OnWrite>,
     /// What happened, in words.
     pub story: Mutex<Vec<String>>,
 }
@@ -68,6 +72,9 @@ impl Rooms for Script {
 
     async fn carry_out(&self, _: &HotfixId, action: &Action) -> Result<Effect, Trouble> {
         self.say(action.name());
+        if let Some(on_write) = &self.on_write {
+            on_write(self.story().iter().filter(|line| *line == action.name()).count());
+        }
         self.answers.lock().unwrap().pop_front().unwrap_or(Ok(Effect::Done))
     }
 }

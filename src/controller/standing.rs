@@ -25,6 +25,7 @@ use super::health::Readiness;
 use super::ledger::{Key, Ledger};
 use super::metrics::{Counter, Metrics};
 use super::queue::Queue;
+use crate::api::names::FINALIZER;
 use crate::api::{GROUP, HotfixPolicy, SecurityCheck, SecurityHotfix};
 use crate::observe::HotfixId;
 
@@ -84,6 +85,16 @@ impl Hotfix {
     }
 }
 
+/// The hotfixes of a store, those under way apart from the others.
+pub fn known(store: &Store<Hotfix>) -> (Vec<Key>, Vec<Key>) {
+    let (active, others): (Vec<_>, Vec<_>) = store.state().into_iter().partition(|hotfix| {
+        // From the claim to the end of everything it has our finalizer.
+        hotfix.finalizers().iter().any(|finalizer| finalizer == FINALIZER)
+    });
+    let keys = |hotfixes: Vec<Arc<Hotfix>>| hotfixes.iter().map(|hotfix| Key::of(&hotfix.id())).collect();
+    (keys(active), keys(others))
+}
+
 /// A reference to a hotfix, as the queue of the runtime wants it.
 pub fn reference(key: &Key) -> ObjectRef<Hotfix> {
     ObjectRef::new(&key.name).within(&key.namespace)
@@ -116,6 +127,15 @@ impl Sinks {
 }
 
 const HOTFIXES: &str = "securityhotfixes";
+const POLICIES: &str = "hotfixpolicies";
+const CHECKS: &str = "securitychecks";
+
+/// Says that the watches are not open yet, before anybody asks whether everything is there.
+pub fn expected(readiness: &Readiness) {
+    for what in [HOTFIXES, POLICIES, CHECKS] {
+        readiness.missing(what, "not listed yet");
+    }
+}
 
 /// The hotfixes that changed in a way that is not our own status, and the store they are kept in. `gone` hears of each
 /// that does not exist any more.
@@ -131,7 +151,6 @@ pub fn hotfixes<G: Fn(&Key) + Send + Sync + 'static>(
         Watch::Everywhere => Api::all(client),
         Watch::Namespace(namespace) => Api::namespaced(client, namespace),
     };
-    sinks.readiness.missing(HOTFIXES, "not listed yet");
     let (store, writer) = reflector::store();
     let listed = store.clone();
     let changed = watcher(api, watcher::Config::default())
@@ -168,19 +187,18 @@ fn slim(hotfix: &mut Hotfix) {
 
 /// Watches policies until the end of the process, and triggers every active hotfix when one changes.
 pub async fn policies(client: Client, sinks: Sinks) {
-    pump::<HotfixPolicy>("hotfixpolicies", client, sinks).await;
+    pump::<HotfixPolicy>(POLICIES, client, sinks).await;
 }
 
 /// Watches checks until the end of the process, and triggers every active hotfix when one changes.
 pub async fn checks(client: Client, sinks: Sinks) {
-    pump::<SecurityCheck>("securitychecks", client, sinks).await;
+    pump::<SecurityCheck>(CHECKS, client, sinks).await;
 }
 
 async fn pump<K>(what: &'static str, client: Client, sinks: Sinks)
 where
     K: Resource<DynamicType = ()> + Clone + Debug + Send + Sync + 'static,
 {
-    sinks.readiness.missing(what, "not listed yet");
     let api: Api<PartialObjectMeta<K>> = Api::all(client);
     let mut events = std::pin::pin!(watcher(api, watcher::Config::default()).default_backoff());
     while let Some(event) = events.next().await {

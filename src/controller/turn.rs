@@ -8,7 +8,7 @@ use jiff::Timestamp;
 use tracing::{debug, info};
 
 use super::complaint::Complaint;
-use super::stop::Stop;
+use super::permit::Permit;
 use super::trouble::Trouble;
 use crate::effect::Effect;
 use crate::observe::HotfixId;
@@ -83,7 +83,7 @@ pub enum End {
     Idle(Box<Observed>, Option<Timestamp>),
     /// It went round as often as it may.
     Unfinished,
-    /// The operator is to stop.
+    /// The operator is to stop, or leads no more.
     Stopped,
 }
 
@@ -92,7 +92,7 @@ pub async fn turn(
     rooms: &impl Rooms,
     witness: &impl Witness,
     mind: Mind,
-    stop: &Stop,
+    permit: &Permit,
     id: &HotfixId,
 ) -> Result<End, Trouble> {
     let mut conflicts = 0;
@@ -100,7 +100,7 @@ pub async fn turn(
         // Reading may be broken off at any time; a write that was begun is waited for.
         let observed = tokio::select! {
             biased;
-            () = stop.told() => return Ok(End::Stopped),
+            () = permit.stop().told() => return Ok(End::Stopped),
             observed = rooms.observe(id) => observed?,
         };
         let Some(observed) = observed else { return Ok(End::Gone) };
@@ -110,7 +110,8 @@ pub async fn turn(
         if decision.actions.is_empty() {
             return Ok(End::Idle(Box::new(observed), decision.wake));
         }
-        match write(rooms, witness, mind, (id, &observed), &decision.actions).await? {
+        match write(rooms, witness, mind, permit, (id, &observed), &decision.actions).await? {
+            Written::NotLeading => return Ok(End::Stopped),
             Written::All => {
                 conflicts = 0;
                 for note in &decision.events {
@@ -131,6 +132,8 @@ pub async fn turn(
 enum Written {
     /// Everything was written, or needs no writing any more.
     All,
+    /// The lead ran out before everything was.
+    NotLeading,
     /// Something had changed before this could be written.
     Overtaken(&'static str),
 }
@@ -141,6 +144,7 @@ async fn write(
     rooms: &impl Rooms,
     witness: &impl Witness,
     mind: Mind,
+    permit: &Permit,
     (id, observed): (&HotfixId, &Observed),
     actions: &[Action],
 ) -> Result<Written, Trouble> {
@@ -148,12 +152,24 @@ async fn write(
         (mind.check)(observed, action)
             .map_err(|broken| Trouble::Violation { action: action.name(), why: broken.to_string() })?;
     }
-    let calls: Vec<_> =
-        actions.iter().map(|action| async move { (action, rooms.carry_out(id, action).await) }).collect();
+    let calls: Vec<_> = actions
+        .iter()
+        .map(|action| async move {
+            // Asked when its turn has come: a thousand closes take longer than a moment.
+            let answer = if permit.leads() { Some(rooms.carry_out(id, action).await) } else { None };
+            (action, answer)
+        })
+        .collect();
     // In their order, so that the same trouble is told in the same words each time.
     let mut answers = futures::stream::iter(calls).buffered(WRITES_AT_ONCE);
     let mut written = Ok(Written::All);
+    let mut all_begun = true;
     while let Some((action, answer)) = answers.next().await {
+        let Some(answer) = answer else {
+            info!(action = action.name(), "not written: this process leads no more");
+            all_begun = false;
+            continue;
+        };
         match answer {
             Ok(Effect::Done) => witness.wrote(action),
             Ok(Effect::Gone) => info!(action = action.name(), "nothing was left to write to"),
@@ -166,7 +182,8 @@ async fn write(
             Err(trouble) => written = Err(worse(written, trouble)),
         }
     }
-    written
+    // Whatever became of the others is for the next leader to see.
+    if all_begun { written } else { Ok(Written::NotLeading) }
 }
 
 /// A refusal says more than a time-out, so it is what people are told.

@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::api::Reason;
+use crate::cluster::lease::{Leadership, View};
 use crate::controller::script::{Script, id};
 use crate::controller::stop;
 use crate::plan::Weight;
@@ -17,7 +18,7 @@ fn mind(decide: fn(&Observed, Timestamp) -> Decision) -> Mind {
 
 async fn run(script: &Script, mind: Mind) -> Result<End, Trouble> {
     let (_stopper, stop) = stop::pair();
-    turn(script, script, mind, &stop, &id()).await
+    turn(script, script, mind, &Permit::new(stop, Leadership::alone()), &id()).await
 }
 
 /// Writes until two writes are done, telling of each.
@@ -111,6 +112,42 @@ async fn an_operator_that_is_to_stop_reads_nothing_more() {
     let script = Script::default();
     let (stopper, stop) = stop::pair();
     stopper.tell();
-    assert!(matches!(turn(&script, &script, mind(two_writes), &stop, &id()).await, Ok(End::Stopped)));
+    let permit = Permit::new(stop, Leadership::alone());
+    assert!(matches!(turn(&script, &script, mind(two_writes), &permit, &id()).await, Ok(End::Stopped)));
     assert_eq!(script.story(), [""; 0]);
+}
+
+/// Writes many at once, more than are sent at a time.
+fn many_writes(_: &Observed, _: Timestamp) -> Decision {
+    Decision { actions: vec![unclaim(); 40], ..Decision::default() }
+}
+
+#[tokio::test]
+async fn who_leads_no_more_writes_nothing_though_it_has_decided() {
+    let script = Script::default();
+    let (_stopper, stop) = stop::pair();
+    let (announcer, lead) = Leadership::elected();
+    announcer.tell(View { until: Some(std::time::Instant::now()), ..View::default() });
+    let permit = Permit::new(stop, lead);
+    assert!(matches!(turn(&script, &script, mind(two_writes), &permit, &id()).await, Ok(End::Stopped)));
+    assert_eq!(script.story(), ["looks"]);
+}
+
+#[tokio::test]
+async fn a_lead_that_runs_out_between_many_writes_keeps_the_rest_from_being_begun() {
+    let (announcer, lead) = Leadership::elected();
+    let lasting = std::time::Instant::now() + std::time::Duration::from_secs(60);
+    announcer.tell(View { until: Some(lasting), ..View::default() });
+    let script = Script {
+        on_write: Some(Box::new(move |nth| {
+            if nth == 20 {
+                announcer.tell(View::default());
+            }
+        })),
+        ..Script::default()
+    };
+    let (_stopper, stop) = stop::pair();
+    let permit = Permit::new(stop, lead);
+    assert!(matches!(turn(&script, &script, mind(many_writes), &permit, &id()).await, Ok(End::Stopped)));
+    assert_eq!(script.story().iter().filter(|line| *line == "unclaim").count(), 20);
 }

@@ -44,6 +44,11 @@ app.kubernetes.io/managed-by: {{ .Release.Service }}
 {{- default (include "hotfix.fullname" .) .Values.serviceAccount.name }}
 {{- end }}
 
+{{/* The Lease by which one replica leads. Releases that share a namespace have names of their own. */}}
+{{- define "hotfix.leaseName" -}}
+{{- include "hotfix.clusterName" . }}
+{{- end }}
+
 {{- define "hotfix.checksNamespace" -}}
 {{- default (printf "%s-checks" .Release.Namespace) .Values.checks.namespace }}
 {{- end }}

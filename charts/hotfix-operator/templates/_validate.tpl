@@ -16,6 +16,9 @@
 {{- if has $checks (list "default" "kube-system" "kube-public" "kube-node-lease") }}
 {{- fail (printf "checks.namespace: %q is shared with others; check pods need a namespace of their own." $checks) }}
 {{- end }}
+{{- if and (gt (int .Values.replicas) 1) (not .Values.leaderElection.enabled) }}
+{{- fail "replicas is more than 1 without leaderElection.enabled: every replica would act. Set replicas to 1, or turn the election on." }}
+{{- end }}
 {{- range $i, $registry := .Values.registries }}
 {{- if and $registry.plainHttp $registry.ca }}
 {{- fail (printf "registries[%d] (%s): a registry over plain HTTP has no certificate: remove ca, or plainHttp." $i $registry.host) }}

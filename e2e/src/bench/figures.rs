@@ -43,11 +43,25 @@ pub enum Measure {
     DeadToLastLoss,
     /// Dead: from the last pod being unready to the last answer of the candidate. Negative when it was before.
     DeadToLastAnswer,
+    /// The leader's pod is deleted: from the old leader's last write to the lease to the answer to the new one's claim.
+    ToldNobodyLeads,
+    /// From the deletion to the new leader's first write about the rollout.
+    ToldToWrite,
+    /// From the deletion, and a person's word in the same breath that ends the rollout, until the Service was written back.
+    ToldToBack,
+    /// The leader's process is killed: from the old leader's last write to the lease to the answer to the new one's claim.
+    KilledNobodyLeads,
+    /// From the kill to the answer to the new leader's claim.
+    KilledToLead,
+    /// From the kill to the new leader's first write about the rollout.
+    KilledToWrite,
+    /// From the kill, and a person's word in the same breath that ends the rollout, until the Service was written back.
+    KilledToBack,
 }
 
 impl Measure {
     /// All, in the order in which they are shown.
-    pub const ALL: [Self; 15] = [
+    pub const ALL: [Self; 22] = [
         Self::ScanToWrite,
         Self::CheckOf5ToWrite,
         Self::CheckOf60ToWrite,
@@ -63,6 +77,13 @@ impl Measure {
         Self::DeadToBack,
         Self::DeadToLastLoss,
         Self::DeadToLastAnswer,
+        Self::ToldNobodyLeads,
+        Self::ToldToWrite,
+        Self::ToldToBack,
+        Self::KilledNobodyLeads,
+        Self::KilledToLead,
+        Self::KilledToWrite,
+        Self::KilledToBack,
     ];
 
     /// What a person reads.
@@ -83,6 +104,13 @@ impl Measure {
             Self::DeadToBack => "dead: pods unready -> Service back",
             Self::DeadToLastLoss => "dead: pods unready -> last request lost",
             Self::DeadToLastAnswer => "dead: pods unready -> candidate's last answer",
+            Self::ToldNobodyLeads => "leader told to end: its last word -> another leads",
+            Self::ToldToWrite => "leader told to end: pod deleted -> next one writes",
+            Self::ToldToBack => "leader told to end: pod deleted -> Service back",
+            Self::KilledNobodyLeads => "leader killed: its last word -> another leads",
+            Self::KilledToLead => "leader killed: kill -> another leads",
+            Self::KilledToWrite => "leader killed: kill -> next one writes",
+            Self::KilledToBack => "leader killed: kill -> Service back",
         }
     }
 }

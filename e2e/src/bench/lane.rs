@@ -8,6 +8,7 @@ use k8s_openapi::api::core::v1::Pod;
 use kube::api::DeleteParams;
 use kube::{Api, ResourceExt};
 use securityhotfix::api::{SecurityHotfix, names};
+use serde_json::json;
 
 use super::figures::{Figures, Measure, between, milliseconds, stamp};
 use super::trace::Trace;
@@ -15,7 +16,7 @@ use crate::app::{PORT, RED};
 use crate::cluster::{AuditLog, Cluster};
 use crate::http;
 use crate::images::Published;
-use crate::lab::{Asked, LabError, PolicyOptions, Scene, Workload, manifest};
+use crate::lab::{Asked, Ending, Handover, LabError, PolicyOptions, Scene, Workload, manifest};
 use crate::load::{Ledger, Micros};
 
 /// The Service, and the Deployment behind it.
@@ -141,6 +142,46 @@ impl<'a> Lane<'a> {
                 let unready = trace.unready(&scene.namespace, &names, stamp(failed));
                 let missing = || LabError::Unfit("the pods were never unready together".to_owned());
                 self.dead(&mut figures, &trace, &ledger.since(failed), stamp(failed), unready.ok_or_else(missing)?);
+            }
+        }
+        Ok(figures)
+    }
+
+    /// One run up to the switch; then the leader is ended, and in the same breath a person ends the rollout: somebody has to lead
+    /// before the traffic is back. `offset` moves the end within a second, as the leader renews its lease every second.
+    pub async fn handed_over(&self, name: &str, how: Ending, offset: Duration) -> Result<Figures, LabError> {
+        let (scene, lab) = (self.scene, self.scene.lab);
+        self.policy("[]").await?;
+        lab.all_stand_by(&scene.client).await?;
+        let mark = self.audit.mark()?;
+        scene.hotfix(name, &self.web, &self.patched).await?;
+        self.until(name, "the convergence", |it| it.converged_at.is_some()).await?;
+        tokio::time::sleep(offset).await;
+
+        let leader = lab.leader(&scene.client).await?;
+        let ended = lab.end_leader(&scene.client, &leader, how).await?;
+        let word = json!({"metadata": {"annotations": {(names::ABORT): "1/measured"}}});
+        scene.patch::<SecurityHotfix>(name, word).await?;
+        lab.leader_but(&scene.client, &[&leader]).await?;
+        scene.finished(name).await?;
+        self.over(name).await?;
+
+        let records = self.audit.since(mark)?;
+        let missing = || LabError::Unfit("the handover is not in the audit log".to_owned());
+        let seen = Handover::read(&records, &leader, ended).ok_or_else(missing)?;
+        let back = Trace::new(records).service_written(&scene.namespace, NAME, ended).map(|back| back.stage_timestamp);
+        let mut figures = Figures::default();
+        let (nobody, writes, returns) = match how {
+            Ending::Told => (Measure::ToldNobodyLeads, Measure::ToldToWrite, Measure::ToldToBack),
+            Ending::Killed => (Measure::KilledNobodyLeads, Measure::KilledToWrite, Measure::KilledToBack),
+        };
+        figures.take(nobody, between(seen.last, seen.taken));
+        if how == Ending::Killed {
+            figures.take(Measure::KilledToLead, between(ended, seen.taken));
+        }
+        for (measure, at) in [(writes, seen.first), (returns, back)] {
+            if let Some(at) = at {
+                figures.take(measure, between(ended, at));
             }
         }
         Ok(figures)

@@ -1,5 +1,5 @@
-//! Measurements on the real cluster: how long the operator takes from what it waits for to what it does next, and how long both
-//! versions serve at a switch.
+//! Measurements on the real cluster: how long the operator takes from what it waits for to what it does next, how long both
+//! versions serve at a switch, and for how long nobody leads when the leader ends.
 //!
 //! It decides what is measured, how often, and how many runs go side by side. It asserts nothing: a slow machine gives slow
 //! figures. `docs/measurements.md` says what each figure means.
@@ -16,6 +16,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use clap::ValueEnum;
 use jiff::Timestamp;
 use serde::Serialize;
 use serde_json::Value;
@@ -23,7 +24,7 @@ use serde_json::Value;
 pub use figures::{Distribution, Figures, Measure};
 pub use machine::Machine;
 
-use crate::lab::{Lab, LabError, Options, Profile};
+use crate::lab::{Ending, Lab, LabError, Options, Profile};
 use figures::{Head, Row};
 use lane::{DEEP_CHECK, Failing, Lane};
 use machine::load_average;
@@ -61,6 +62,66 @@ impl Series {
     fn rollouts(runs: usize) -> Self {
         let stagger = Duration::from_millis(9_700);
         Self { runs: runs * 2, lanes: (runs * 2).min(3), replicas: 2, check_seconds: 5, stagger }
+    }
+
+    /// Each ending of a leader so many times, one after the other: there is one leader.
+    fn handovers(runs: usize) -> Self {
+        Self { runs: runs * 2, lanes: 1, replicas: 1, check_seconds: 1, stagger: Duration::ZERO }
+    }
+}
+
+/// What can be measured.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Which {
+    /// How soon the operator goes on after a check that takes a minute.
+    Minutes,
+    /// Rollouts whose candidate fails, sick or dead.
+    Rollouts,
+    /// Rollouts in which the operator's leader ends.
+    Handovers,
+}
+
+impl Which {
+    /// All, in the order in which they are played.
+    pub const ALL: [Self; 3] = [Self::Minutes, Self::Rollouts, Self::Handovers];
+
+    fn name(self) -> &'static str {
+        match self {
+            Self::Minutes => "checks_of_60_s",
+            Self::Rollouts => "rollouts",
+            Self::Handovers => "handovers",
+        }
+    }
+
+    fn play(self, lab: &Lab, runs: usize, gathered: &Mutex<Gathered>) -> Series {
+        match self {
+            Self::Minutes => {
+                let long = Series::long_checks(runs);
+                tell!("== {} checks of 60 s, {} side by side", long.runs, long.lanes);
+                side_by_side(lab, "minute", long, gathered, async |lane: &Lane<'_>, nth| {
+                    lane.until_analyzed(&format!("run-{nth}"), Measure::CheckOf60ToWrite).await
+                });
+                long
+            }
+            Self::Rollouts => {
+                let there = Series::rollouts(runs);
+                tell!("\n== {} rollouts that go back, with checks of 5 s, {} side by side", there.runs, there.lanes);
+                side_by_side(lab, "rollout", there, gathered, async |lane: &Lane<'_>, nth| {
+                    let failing = if nth % 2 == 0 { Failing::Sick } else { Failing::Dead };
+                    lane.there_and_back(&format!("run-{nth}"), failing, offset(nth)).await
+                });
+                there
+            }
+            Self::Handovers => {
+                let handovers = Series::handovers(runs);
+                tell!("\n== {} rollouts in which the operator's leader ends, one after the other", handovers.runs);
+                side_by_side(lab, "handover", handovers, gathered, async |lane: &Lane<'_>, nth| {
+                    let how = if nth % 2 == 0 { Ending::Told } else { Ending::Killed };
+                    lane.handed_over(&format!("run-{nth}"), how, offset(nth)).await
+                });
+                handovers
+            }
+        }
     }
 }
 
@@ -117,14 +178,15 @@ struct Gathered {
     load: Vec<f64>,
 }
 
-/// Measures everything, each so many times, and tells the tables on standard error.
-pub fn measure(runs: usize, profile: Profile) -> Result<Account, LabError> {
+/// Measures what is chosen, each so many times, and tells the tables on standard error.
+pub fn measure(runs: usize, profile: Profile, chosen: &[Which]) -> Result<Account, LabError> {
     let (at, machine) = (Timestamp::now(), Machine::this());
     let decide = match profile {
         Profile::Release => decide::decide().inspect_err(|error| tell!("{error}")).ok(),
         Profile::Dev => None,
     };
-    let lab = Lab::up(&Options { profile, ..Options::named(CLUSTER) })?;
+    let cluster = std::env::var("HOTFIX_CLUSTER_NAME").unwrap_or_else(|_| CLUSTER.to_owned());
+    let lab = Lab::up(&Options { profile, ..Options::named(&cluster) })?;
     let kubernetes = lab.ground().run(async || -> Result<String, LabError> {
         lab.apply(DEEP_CHECK).await?;
         Ok(lab
@@ -140,19 +202,10 @@ pub fn measure(runs: usize, profile: Profile) -> Result<Account, LabError> {
     tell!("\n{machine}; Kubernetes {kubernetes}, one node; the operator {built}\n");
     let gathered = Mutex::default();
 
-    let long = Series::long_checks(runs);
-    tell!("== {} checks of 60 s, {} side by side", long.runs, long.lanes);
-    side_by_side(&lab, "minute", long, &gathered, async |lane: &Lane<'_>, nth| {
-        lane.until_analyzed(&format!("run-{nth}"), Measure::CheckOf60ToWrite).await
-    });
-    let there = Series::rollouts(runs);
-    tell!("\n== {} rollouts that go back, with checks of 5 s, {} side by side", there.runs, there.lanes);
-    side_by_side(&lab, "rollout", there, &gathered, async |lane: &Lane<'_>, nth| {
-        let failing = if nth % 2 == 0 { Failing::Sick } else { Failing::Dead };
-        // Primes, so that twenty runs fall on twenty different parts of a second.
-        let offset = Duration::from_millis(u64::try_from(nth * 137 % 1009).unwrap_or(0));
-        lane.there_and_back(&format!("run-{nth}"), failing, offset).await
-    });
+    let mut series = BTreeMap::new();
+    for which in Which::ALL.into_iter().filter(|which| chosen.contains(which)) {
+        series.insert(which.name(), which.play(&lab, runs, &gathered));
+    }
     lab.down()?;
 
     let Gathered { figures, broken, load } = gathered.into_inner().unwrap_or_default();
@@ -167,7 +220,7 @@ pub fn measure(runs: usize, profile: Profile) -> Result<Account, LabError> {
         machine,
         profile: format!("{profile:?}"),
         kubernetes,
-        series: [("checks_of_60_s", long), ("rollouts", there)].into(),
+        series,
         milliseconds: figures.distributions().into_iter().collect(),
         figures: Measure::ALL.into_iter().map(|measure| (measure, figures.of(measure).to_vec())).collect(),
         decide_us: decide,
@@ -175,6 +228,11 @@ pub fn measure(runs: usize, profile: Profile) -> Result<Account, LabError> {
         load_average,
         broken,
     })
+}
+
+/// Moves a run within a second. Primes, so that twenty runs fall on twenty different parts of it.
+fn offset(nth: usize) -> Duration {
+    Duration::from_millis(u64::try_from(nth * 137 % 1009).unwrap_or(0))
 }
 
 fn switches(mixed: &[f64]) -> Switches {

@@ -1,5 +1,6 @@
 //! What the API server was asked, by whom, and what it answered: its audit log as typed records.
 
+use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{ErrorKind, Read, Seek, SeekFrom};
 use std::path::PathBuf;
@@ -96,6 +97,9 @@ pub struct AuditUser {
     /// The user's name, e.g. `system:serviceaccount:NAMESPACE:NAME`.
     #[serde(default)]
     pub username: String,
+    /// What else the API server knows of the user; of a pod's token, which pod's.
+    #[serde(default)]
+    pub extra: BTreeMap<String, Vec<String>>,
 }
 
 /// Which object a request was about.
@@ -134,6 +138,11 @@ impl AuditRecord {
     pub fn is_dry_run(&self) -> bool {
         let query = self.request_uri.split_once('?').map_or("", |(_, query)| query);
         query.split('&').any(|parameter| parameter.starts_with("dryRun="))
+    }
+
+    /// The pod whose token was used, if it was one.
+    pub fn pod(&self) -> Option<&str> {
+        self.user.extra.get("authentication.kubernetes.io/pod-name")?.first().map(String::as_str)
     }
 
     /// The HTTP status of the answer, 0 if there was none.

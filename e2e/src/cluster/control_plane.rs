@@ -63,6 +63,9 @@ pub(super) fn apiserver(layout: &Layout, subnet: Subnet) -> Result<Component, Cl
         .flag("allow-privileged", "true")
         .flag("audit-policy-file", policy)
         .flag("audit-log-path", layout.audit_log())
+        // In megabytes. At a hundred, an hour of suites, it would begin a new file, and what a suite still has to read would be
+        // in the old one.
+        .flag("audit-log-maxsize", "4096")
         .flag("audit-log-mode", "blocking"))
 }
 

@@ -24,10 +24,13 @@
 mod conditions;
 mod dump;
 mod error;
+mod gate;
 mod ground;
 mod images;
+mod leaders;
 mod leftovers;
 pub mod manifest;
+mod outsider;
 mod production;
 mod programs;
 mod scene;
@@ -41,7 +44,10 @@ use std::time::Duration;
 
 pub use conditions::{condition, is_finished, outcome, phase, told};
 pub use error::{Asked, LabError};
+pub use gate::{Gate, Held, Reply};
 pub use ground::Ground;
+pub use leaders::{Ending, Handover, LEASE};
+pub use outsider::{OUTSIDER, Outsider};
 pub use production::Production;
 pub(crate) use programs::cargo;
 pub use programs::{Profile, Programs, repository};
@@ -247,7 +253,7 @@ impl Lab {
         })?
     }
 
-    /// Ends the operator with SIGKILL, as a crash does, and has a new pod made at once: the kubelet would wait longer before every
+    /// Ends every replica of the operator with SIGKILL, as a crash does, and has new pods made at once: the kubelet would wait longer before every
     /// restart, and longer than any story.
     pub async fn kill_operator(&self, client: &Client) -> Result<(), LabError> {
         let cluster =
