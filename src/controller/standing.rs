@@ -13,7 +13,7 @@ use k8s_openapi::NamespaceResourceScope;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kube::core::PartialObjectMeta;
 use kube::runtime::reflector::{self, ObjectRef, Store};
-use kube::runtime::watcher::{self, Event, watcher};
+use kube::runtime::watcher::{self, Event};
 use kube::runtime::{Predicate, PredicateConfig, WatchStreamExt, predicates};
 use kube::{Api, Client, Resource, ResourceExt};
 use serde::{Deserialize, Deserializer};
@@ -25,6 +25,7 @@ use super::health::Readiness;
 use super::ledger::{Key, Ledger};
 use super::metrics::{Counter, Metrics};
 use super::queue::Queue;
+use super::relist::relisted;
 use crate::api::names::FINALIZER;
 use crate::api::{GROUP, HotfixPolicy, SecurityCheck, SecurityHotfix};
 use crate::observe::HotfixId;
@@ -153,8 +154,7 @@ pub fn hotfixes<G: Fn(&Key) + Send + Sync + 'static>(
     };
     let (store, writer) = reflector::store();
     let listed = store.clone();
-    let changed = watcher(api, watcher::Config::default())
-        .default_backoff()
+    let changed = relisted(api)
         .modify(slim)
         .reflect(writer)
         .inspect(move |event| match event {
@@ -200,7 +200,7 @@ where
     K: Resource<DynamicType = ()> + Clone + Debug + Send + Sync + 'static,
 {
     let api: Api<PartialObjectMeta<K>> = Api::all(client);
-    let mut events = std::pin::pin!(watcher(api, watcher::Config::default()).default_backoff());
+    let mut events = std::pin::pin!(relisted(api));
     while let Some(event) = events.next().await {
         match event {
             Ok(Event::Init | Event::InitApply(_)) => {}
