@@ -37,10 +37,10 @@ demo: ## Boot a throw-away cluster and play both stories on it (root, Go). KEEP=
 	cargo run --quiet -p hotfix-e2e --bin demo
 
 test: unit ## Run all tests, also those on a real cluster (root, Go).
-	cargo test -p hotfix-e2e --lib --bins --test admission --test chart --test cluster --test writes --test leaders
+	cargo test -p hotfix-e2e --lib --bins --test admission --test chart --test cluster --test writes --test leaders --test rollouts
 
-rollouts: ## Play whole rollouts on a real cluster (root, Go); not part of `make test` yet, see CHANGELOG.md.
-	cargo test -p hotfix-e2e --test rollouts
+rollouts: ## Play whole rollouts on a real cluster (root, Go); ONLY="kill drain" chooses some by their names.
+	cargo test -p hotfix-e2e --test rollouts -- $(ONLY)
 
 unit: ## Run the tests that need neither root nor Go.
 	cargo test -p securityhotfix

@@ -15,9 +15,9 @@ use futures::future::LocalBoxFuture;
 
 use super::{Lab, LabError, Options, Scene};
 
-/// So many scenarios at a time: each is a rollout of three pods and three more under load, which keeps a core busy, and the
-/// smallest machine has two.
-const AT_ONCE: usize = 2;
+/// So many scenarios at a time: each is a rollout of three pods and three more under load, which keeps half a core busy while it
+/// moves, and waits most of its time; the smallest machine has two.
+const AT_ONCE: usize = 3;
 
 /// Beside which others a scenario can be played.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
