@@ -91,6 +91,7 @@ pub fn happen(state: &mut State, what: u32, at: usize) {
         env::RETRY => hot.set_retry(1),
         env::REVERT => {
             let svc = &mut state.prod.services[side];
+            svc.set_variant(svc.owners());
             svc.set_slot(0);
             svc.set_pin(0);
             svc.set_theirs(1);
@@ -99,7 +100,8 @@ pub fn happen(state: &mut State, what: u32, at: usize) {
         env::STRIP => state.prod.services[side].set_mark(0),
         env::SELECT => {
             let svc = &mut state.prod.services[side];
-            svc.set_variant(1 - svc.variant());
+            svc.set_owners(1 - svc.owners());
+            svc.set_variant(svc.owners());
             svc.set_slot(0);
             svc.set_pin(0);
             svc.set_theirs(1);

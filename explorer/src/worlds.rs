@@ -147,4 +147,14 @@ pub const ALL: &[Config] = &[
         from: |mile| mile.scanned() == 1,
         ..BASE
     },
+    Config {
+        name: "folded",
+        faults: 1,
+        moves: 2,
+        env: env::REVERT_IMAGE | env::REDEPLOY | env::UNREADY_GREEN,
+        slow: true,
+        from: |mile| mile.verified() == 1,
+        ..BASE
+    },
+    Config { name: "two-each", faults: 0, moves: 1, services: 2, env: env::ASK, ..BASE },
 ];
