@@ -13,6 +13,7 @@ use crate::config::{Config, H, P, R, S};
 use crate::intern::{Intern, moment};
 use crate::picture::View;
 use crate::state::{LIVE, State};
+use crate::worlds;
 
 /// A protocol or planner that is broken on purpose.
 #[derive(Clone, Copy)]
@@ -49,9 +50,10 @@ pub const NONE: Mutant = Mutant {
 
 impl Mutant {
     /// The world it is caught in.
-    pub fn config(&self, worlds: &[Config]) -> Config {
+    pub fn config(&self) -> Config {
         let (name, faults, moves) = self.world;
-        let world = worlds.iter().find(|config| config.name == name).expect("a world of this name");
+        let mut worlds = worlds::ALL.iter().chain(worlds::FOR_MUTANTS);
+        let world = worlds.find(|config| config.name == name).expect("a world of this name");
         Config { faults, moves, ..*world }
     }
 }
@@ -80,14 +82,15 @@ fn drop_all(decision: &mut Decision, is: fn(&Action) -> bool) {
     decision.actions.retain(|action| !is(action));
 }
 
-const READ: Mutant = Mutant { world: ("cutover", 2, 2), breaks: "nothing-after-the-acknowledgement", ..NONE };
+const READ: Mutant = Mutant { world: ("zombie", 1, 2), breaks: "nothing-after-the-acknowledgement", ..NONE };
+const LATE: Mutant = Mutant { world: ("late", 1, 1), breaks: "nothing-after-the-acknowledgement", ..NONE };
 const SEES: Mutant = Mutant { world: ("cutover", 0, 1), ..NONE };
 
 /// All of them.
 pub const ALL: &[Mutant] = &[
     Mutant { name: "the hotfix is read before Services and pods", order: Some(&[H, S | P, R]), ..READ },
     Mutant { name: "pods are read after the hotfix", order: Some(&[S, H, P, R]), ..READ },
-    Mutant { name: "pods are read before Services", order: Some(&[P, S, H, R]), ..READ },
+    Mutant { name: "pods are read before Services", order: Some(&[P, S, H, R]), world: ("zombie", 2, 2), ..READ },
     Mutant {
         name: "a picture is kept in which the hotfix changed",
         order: Some(&[S | P, H, R]),
@@ -95,19 +98,19 @@ pub const ALL: &[Mutant] = &[
         breaks: "it-remediates",
         ..NONE
     },
-    Mutant { name: "an open without the pod's version", ignores: Some(|act| act.kind == Kind::Open), ..READ },
-    Mutant { name: "a switch without version, mark and selector", ignores: Some(|act| act.kind == Kind::Switch), ..READ },
-    Mutant { name: "a hold without version and selector", ignores: Some(|act| act.kind == Kind::Hold), ..READ },
+    Mutant { name: "an open without the pod's version", ignores: Some(|act| act.kind == Kind::Open), ..LATE },
+    Mutant { name: "a switch without version, mark and selector", ignores: Some(|act| act.kind == Kind::Switch), ..LATE },
+    Mutant { name: "a hold without version and selector", ignores: Some(|act| act.kind == Kind::Hold), ..LATE },
     Mutant {
         name: "a record without the hotfix's version",
         ignores: Some(|act| act.kind == Kind::Record),
         breaks: "milestones-stay",
-        ..READ
+        ..LATE
     },
     Mutant {
         name: "a fold-back without the Deployment's version",
         ignores: Some(|act| act.kind == Kind::FoldBack),
-        world: ("folded", 1, 2),
+        world: ("rolling", 1, 2),
         breaks: "blue-untouched",
         ..NONE
     },
@@ -119,7 +122,7 @@ pub const ALL: &[Mutant] = &[
                 state.flights.iter_mut().filter(late).for_each(|open| open.flags |= FRESH);
             }
         }),
-        ..READ
+        ..LATE
     },
     Mutant {
         name: "a status write scales the Deployment down in the soak",
@@ -165,16 +168,15 @@ pub const ALL: &[Mutant] = &[
         ..SEES
     },
     Mutant {
-        name: "the latch is forgotten and the abort too",
+        name: "the latch is forgotten, and why it was set",
         sees: Some(|view, intern| {
-            pretend(view, intern, |attempt| attempt.latch = None);
-            view.hot.set_abort(0);
-            view.hot.set_deleting(0);
-            view.rest.found.set_probe0(1);
-            view.rest.clocks = crate::state::Clocks::default();
+            if intern.mile_of(view.status).latched() == 1 {
+                pretend(view, intern, |attempt| attempt.latch = None);
+                view.hot.set_deleting(0);
+            }
         }),
         breaks: "nothing-opens-after-the-latch",
-        ..READ
+        ..LATE
     },
     Mutant { name: "the soak is skipped", sees: Some(|view, _| view.rest.clocks.set_soak(1)), breaks: "soaked-before-believed", ..SEES },
     Mutant {
@@ -219,6 +221,7 @@ pub const ALL: &[Mutant] = &[
     Mutant {
         name: "the scan is taken for passed",
         sees: Some(|view, intern| pretend(view, intern, |attempt| attempt.scanned_at = Some(moment()))),
+        rewrites: Some(|_, decision| forge(decision, |attempt| attempt.scanned_at = attempt.staged_at)),
         world: ("core", 0, 0),
         breaks: "no-candidate-before-its-scan",
         ..NONE
@@ -226,6 +229,7 @@ pub const ALL: &[Mutant] = &[
     Mutant {
         name: "the scan is taken for passed, as the picture has it",
         sees: Some(|view, intern| pretend(view, intern, |attempt| attempt.scanned_at = Some(moment()))),
+        rewrites: Some(|_, decision| forge(decision, |attempt| attempt.scanned_at = attempt.staged_at)),
         world: ("core", 0, 0),
         breaks: "no-candidate-before-the-scan",
         ..NONE
@@ -264,7 +268,7 @@ pub const ALL: &[Mutant] = &[
             view.rest.alive = 0;
             view.rest.claim.set_holder(view.side + 1);
         }),
-        world: ("two-hotfixes", 0, 1),
+        world: ("two-each", 0, 1),
         breaks: "one-claim",
         ..NONE
     },
@@ -306,7 +310,7 @@ pub const ALL: &[Mutant] = &[
             }
             view.rest.sets = 1 << view.rest.blue.template();
         }),
-        world: ("folded", 0, 1),
+        world: ("rolling", 0, 1),
         breaks: "remediated-is-true",
         ..NONE
     },
@@ -318,7 +322,7 @@ pub const ALL: &[Mutant] = &[
             }
             view.rest.sets = 1 << view.rest.blue.template();
         }),
-        world: ("folded", 0, 1),
+        world: ("rolling", 0, 1),
         breaks: "remediated-means-gone",
         ..NONE
     },
@@ -331,6 +335,16 @@ pub const ALL: &[Mutant] = &[
     Mutant {
         name: "the pin stays on",
         rewrites: Some(|_, decision| drop_all(decision, |action| matches!(action, Action::Unpin { .. }))),
+        breaks: "it-ends",
+        ..SEES
+    },
+    Mutant {
+        name: "check Jobs are left behind",
+        sees: Some(|view, intern| {
+            if intern.mile_of(view.status).latched() == 1 {
+                view.rest.jobs = Default::default();
+            }
+        }),
         breaks: "nothing-is-left",
         ..SEES
     },
