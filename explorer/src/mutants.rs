@@ -267,6 +267,7 @@ pub const ALL: &[Mutant] = &[
         sees: Some(|view, _| {
             view.rest.alive = 0;
             view.rest.claim.set_holder(view.side + 1);
+            view.prod.services[1 - usize::from(view.side)].set_here(0);
         }),
         world: ("two-each", 0, 1),
         breaks: "one-claim",

@@ -101,9 +101,8 @@ pub const ALL: &[Config] = &[
     },
     Config {
         name: "gitops",
-        moves: 2,
         small: (0, 2),
-        deep: (1, 3),
+        deep: (1, 2),
         env: env::REVERT | env::REVERT_IMAGE | env::REDEPLOY | env::STRIP | env::BAD_PROBE,
         from: |mile| mile.promoting() == 1,
         ..BASE
@@ -111,8 +110,10 @@ pub const ALL: &[Config] = &[
     Config {
         name: "foldback",
         slow: true,
+        faults: 0,
+        moves: 2,
         small: (0, 1),
-        deep: (1, 2),
+        deep: (1, 1),
         env: env::REVERT_IMAGE
             | env::REDEPLOY
             | env::UNREADY_GREEN
@@ -151,10 +152,9 @@ pub const ALL: &[Config] = &[
     },
     Config {
         name: "zombie",
-        faults: 2,
         moves: 2,
-        small: (1, 2),
-        deep: (3, 3),
+        small: (1, 1),
+        deep: (2, 2),
         fault: fault::LEAD | fault::DELAY,
         env: env::EVICT_GREEN | env::DELETE,
         order: APART,
@@ -166,7 +166,7 @@ pub const ALL: &[Config] = &[
         faults: 2,
         moves: 1,
         small: (1, 1),
-        deep: (3, 2),
+        deep: (2, 2),
         fault: fault::DELAY | fault::TWICE | fault::CRASH,
         env: env::DELETE | env::BAD_PROBE,
         from: |mile| mile.promoting() == 1,
