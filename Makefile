@@ -28,7 +28,7 @@ IMAGE ?= hotfix-operator:dev
 ENGINE ?= podman
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test rollouts unit bench generate lint down image
+.PHONY: help demo test rollouts unit explore bench generate lint down image
 
 help: ## List the commands.
 	@sed -n 's/^\([a-z]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 20
@@ -37,6 +37,7 @@ demo: ## Boot a throw-away cluster and play both stories on it (root, Go). KEEP=
 	cargo run --quiet -p hotfix-e2e --bin demo
 
 test: unit ## Run all tests, also those on a real cluster (root, Go).
+	cargo run --quiet --profile explore -p hotfix-explorer -- small
 	cargo test -p hotfix-e2e --lib --bins --test admission --test chart --test cluster --test writes --test leaders --test rollouts
 
 rollouts: ## Play whole rollouts on a real cluster (root, Go); ONLY="kill drain" chooses some by their names.
@@ -44,6 +45,9 @@ rollouts: ## Play whole rollouts on a real cluster (root, Go); ONLY="kill drain"
 
 unit: ## Run the tests that need neither root nor Go.
 	cargo test -p securityhotfix
+
+explore: ## Explore every interleaving of the planner with a small world, and break it on purpose. DEEP=1 goes further.
+	cargo run --quiet --profile explore -p hotfix-explorer -- $(if $(DEEP),deep)
 
 bench: ## Measure latencies on the real cluster (root, Go). RUNS=5 for a quick look.
 	cargo run --quiet -p hotfix-e2e --bin bench

@@ -108,6 +108,10 @@ pub struct Config {
     pub faults: u8,
     /// How many moves of the environment.
     pub moves: u8,
+    /// The same where time is short.
+    pub small: (u8, u8),
+    /// And where there is plenty.
+    pub deep: (u8, u8),
     /// Which faults.
     pub fault: u8,
     /// Which moves.

@@ -41,7 +41,7 @@ pub fn ask(view: &View, intern: &Intern, mutant: &Mutant) -> Decided {
         }
     };
     if let Some(rewrite) = mutant.rewrites {
-        rewrite(&observed, &mut decision.actions);
+        rewrite(&observed, &mut decision);
     }
     answer(view, &observed, &decision, intern)
 }

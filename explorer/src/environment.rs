@@ -16,7 +16,7 @@ const KINDS: &[(u32, u8)] = &[
     (env::STRIP, 2),
     (env::SELECT, 2),
     (env::DROP, 2),
-    (env::REDEPLOY, 1),
+    (env::REDEPLOY, 2),
     (env::REVERT_IMAGE, 1),
     (env::ZERO, 1),
     (env::SCALE, 1),
@@ -57,7 +57,7 @@ fn can(state: &State, what: u32, at: usize) -> bool {
         env::REVERT => svc.here() == 1 && (svc.slot() != 0 || svc.pin() != 0),
         env::STRIP => svc.here() == 1 && svc.mark() != 0,
         env::SELECT | env::DROP => svc.here() == 1,
-        env::REDEPLOY => blue.here() == 1 && blue.template() != 3,
+        env::REDEPLOY => blue.here() == 1 && usize::from(blue.template()) != 3 - at,
         env::REVERT_IMAGE => blue.here() == 1 && blue.template() != 1,
         env::ZERO => blue.here() == 1 && blue.replicas() > 0,
         env::SCALE => blue.here() == 1 && blue.replicas() == 1,
@@ -91,6 +91,7 @@ pub fn happen(state: &mut State, what: u32, at: usize) {
         env::RETRY => hot.set_retry(1),
         env::REVERT => {
             let svc = &mut state.prod.services[side];
+            svc.set_variant(svc.owners());
             svc.set_slot(0);
             svc.set_pin(0);
             svc.set_theirs(1);
@@ -99,14 +100,15 @@ pub fn happen(state: &mut State, what: u32, at: usize) {
         env::STRIP => state.prod.services[side].set_mark(0),
         env::SELECT => {
             let svc = &mut state.prod.services[side];
-            svc.set_variant(1 - svc.variant());
+            svc.set_owners(1 - svc.owners());
+            svc.set_variant(svc.owners());
             svc.set_slot(0);
             svc.set_pin(0);
             svc.set_theirs(1);
             svc.set_newer(svc.ours());
         }
         env::DROP => state.prod.services[side] = crate::state::Svc::default(),
-        env::REDEPLOY => redeploy(state, 3),
+        env::REDEPLOY => redeploy(state, if at == 0 { 3 } else { 2 }),
         env::REVERT_IMAGE => redeploy(state, 1),
         env::ZERO => scale(state, 0),
         env::SCALE => scale(state, 2),

@@ -1,72 +1,182 @@
-//! x
-use hotfix_explorer::intern::Intern;
-use hotfix_explorer::mutants::NONE;
-use hotfix_explorer::search::{Limits, explore};
-use hotfix_explorer::{witness, worlds};
+//! Explores every world and breaks the planner in every way it knows; one line on standard output says what came of it.
+//!
+//! `explorer` as `make explore` runs it, `explorer small` as `make test` does, `explorer deep` with `DEEP=1`;
+//! `explorer world NAME FAULTS MOVES` for one world; `explorer tell NAME MOVE...` for the story of a trace.
 
-fn main() {
-    let only = std::env::args().nth(1).unwrap_or_default();
-    let max: u64 = std::env::args().nth(2).and_then(|n| n.parse().ok()).unwrap_or(3_000_000);
-    let mut seen = 0;
-    for config in worlds::ALL.iter().filter(|c| only.is_empty() || only == "all" || c.name == only) {
-        let mut config = *config;
-        if let Some(f) = std::env::args().nth(3) {
-            config.faults = f.parse().unwrap();
+use std::process::ExitCode;
+use std::time::Instant;
+
+use hotfix_explorer::config::Config;
+use hotfix_explorer::intern::Intern;
+use hotfix_explorer::mutants::{self, Mutant, NONE};
+use hotfix_explorer::search::{Finding, Limits, Outcome, explore};
+use hotfix_explorer::story::retell;
+use hotfix_explorer::{laws, witness, worlds};
+
+/// No world may take more: 2^32 places are what its states are numbered with, and less memory is there.
+const STATES_MAX: u64 = 400_000_000;
+/// No mutant needs more to be caught.
+const MUTANT_STATES_MAX: u64 = 1_500_000;
+
+/// How much is explored.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Size {
+    Small,
+    Full,
+    Deep,
+}
+
+fn main() -> ExitCode {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    match words.as_slice() {
+        [] => all(Size::Full),
+        ["small"] => all(Size::Small),
+        ["deep"] => all(Size::Deep),
+        ["world", name, budgets @ ..] => one(name, budgets),
+        ["tell", name, trace @ ..] => {
+            println!("{}", retell(&world(name), trace));
+            ExitCode::SUCCESS
         }
-        if let Some(f) = std::env::args().nth(4) {
-            config.moves = f.parse().unwrap();
+        other => {
+            eprintln!("explorer [small | deep | world NAME [FAULTS MOVES] | tell NAME MOVE...], not {other:?}");
+            ExitCode::FAILURE
         }
-        let intern = Intern::default();
-        let t = std::time::Instant::now();
-        let name = config.name;
-        let Ok(o) = std::panic::catch_unwind(|| {
-            explore(&config, &NONE, &intern, Limits { states: max, first: false, loud: std::env::var("LOUD").is_ok() })
-        }) else {
-            println!("{name} PANIC");
-            continue;
+    }
+}
+
+fn world(name: &str) -> Config {
+    let mut all = worlds::ALL.iter().chain(worlds::FOR_MUTANTS);
+    *all.find(|config| config.name == name).unwrap_or_else(|| panic!("there is no world {name}"))
+}
+
+/// What has been counted over all worlds.
+#[derive(Default)]
+struct Sum {
+    states: u64,
+    transitions: u64,
+    depth: u32,
+    violations: usize,
+    seen: u64,
+    complete: bool,
+}
+
+impl Sum {
+    fn add(&mut self, config: &Config, outcome: &Outcome) {
+        self.states += outcome.states;
+        self.transitions += outcome.transitions;
+        self.depth = self.depth.max(outcome.depth);
+        self.violations += outcome.findings.len();
+        self.seen |= outcome.seen;
+        self.complete &= outcome.complete;
+        for finding in &outcome.findings {
+            report(config, finding);
+        }
+    }
+}
+
+fn report(config: &Config, finding: &Finding) {
+    let Finding { law, what, trace, times } = finding;
+    let words: Vec<String> = trace.iter().map(ToString::to_string).collect();
+    let words: Vec<&str> = words.iter().map(String::as_str).collect();
+    eprintln!("\nVIOLATION {law}, {times} times in world {}: {what}\n", config.name);
+    eprintln!("{}", retell(config, &words));
+    eprintln!("again: cargo run --profile explore -p hotfix-explorer -- tell {} {}\n", config.name, words.join(" "));
+}
+
+fn run(config: &Config, mutant: &Mutant, limits: Limits) -> Outcome {
+    explore(config, mutant, &Intern::default(), limits)
+}
+
+fn one(name: &str, budgets: &[&str]) -> ExitCode {
+    let mut config = world(name);
+    let number = |at: usize| budgets.get(at).and_then(|budget| budget.parse().ok());
+    config.faults = number(0).unwrap_or(config.faults);
+    config.moves = number(1).unwrap_or(config.moves);
+    let mut sum = Sum { complete: true, ..Sum::default() };
+    let outcome = run(&config, &NONE, Limits { states: STATES_MAX, until: None, loud: true });
+    tell_world(&config, &outcome, Instant::now());
+    sum.add(&config, &outcome);
+    if sum.violations == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}
+
+fn tell_world(config: &Config, outcome: &Outcome, begun: Instant) {
+    eprintln!(
+        "world {:<13} faults {} moves {}: states {:>10} transitions {:>11} depth {:>3} longest fair run {:>3} pictures {:>7} violations {} {:>4} s{}",
+        config.name,
+        config.faults,
+        config.moves,
+        outcome.states,
+        outcome.transitions,
+        outcome.depth,
+        outcome.longest,
+        outcome.pictures,
+        outcome.findings.len(),
+        begun.elapsed().as_secs(),
+        if outcome.complete { "" } else { " (cut off)" }
+    );
+}
+
+fn all(size: Size) -> ExitCode {
+    let begun = Instant::now();
+    let mut sum = Sum { complete: true, ..Sum::default() };
+    for config in worlds::ALL {
+        let (faults, moves) = match size {
+            Size::Small => config.small,
+            Size::Full => (config.faults, config.moves),
+            Size::Deep => config.deep,
         };
-        println!(
-            "== {name}: states {} transitions {} depth {} longest {} pictures {} complete {} statuses {} {:?}",
-            o.states,
-            o.transitions,
-            o.depth,
-            o.longest,
-            o.pictures,
-            o.complete,
-            intern.statuses(),
-            t.elapsed()
-        );
-        for f in &o.findings {
-            let words: Vec<String> = f.trace.iter().map(|m| m.to_string()).collect();
-            let shared = std::sync::Mutex::default();
-            let mut memory = hotfix_explorer::decided::Memory::new(&shared, &intern, &NONE);
-            let mut told = hotfix_explorer::story::tell(&config, &words, &mut memory);
-            if told.broken.is_empty() {
-                told.go_on(&config, &mut memory);
-            }
-            println!(
-                "{}",
-                told.text
-                    .lines()
-                    .rev()
-                    .take(std::env::var("LINES").ok().and_then(|n| n.parse().ok()).unwrap_or(60))
-                    .collect::<Vec<_>>()
-                    .into_iter()
-                    .rev()
-                    .collect::<Vec<_>>()
-                    .join("\n")
-            );
-            println!(
-                "{} x{}: {}\n   {}",
-                f.law,
-                f.times,
-                f.what,
-                f.trace.iter().map(|m| m.to_string()).collect::<Vec<_>>().join(" ")
-            );
-        }
-        seen |= o.seen;
+        let config = Config { faults, moves, ..*config };
+        let now = Instant::now();
+        let outcome = run(&config, &NONE, Limits { states: STATES_MAX, until: None, loud: size == Size::Deep });
+        tell_world(&config, &outcome, now);
+        sum.add(&config, &outcome);
     }
-    for (i, name) in witness::ALL.iter().enumerate().filter(|(i, _)| seen >> i & 1 == 0) {
-        println!("unseen {i} {name}");
-    }
+    let killed = mutants::ALL.iter().filter(|mutant| is_killed(mutant)).count();
+    let unbroken = unbroken();
+    unbroken.iter().for_each(|law| eprintln!("no mutant breaks {law}"));
+    let unseen: Vec<&str> =
+        witness::ALL.iter().enumerate().filter(|(at, _)| sum.seen >> at & 1 == 0).map(|(_, name)| *name).collect();
+    unseen.iter().for_each(|name| eprintln!("never witnessed: {name}"));
+    println!(
+        "explore: states={} transitions={} depth={} violations={} mutants_killed={killed}/{} seconds={} laws={} invariants={} witnesses={}/{}",
+        sum.states,
+        sum.transitions,
+        sum.depth,
+        sum.violations,
+        mutants::ALL.len(),
+        begun.elapsed().as_secs(),
+        laws::ALL.len(),
+        securityhotfix::plan::invariants::ALL.len(),
+        witness::ALL.len() - unseen.len(),
+        witness::ALL.len(),
+    );
+    // In a small run not everything is seen, which is said and no failure.
+    let vacuous = size != Size::Small && !unseen.is_empty();
+    let good = sum.violations == 0 && killed == mutants::ALL.len() && unbroken.is_empty() && sum.complete && !vacuous;
+    if good { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}
+
+fn is_killed(mutant: &Mutant) -> bool {
+    let now = Instant::now();
+    let limits = Limits { states: MUTANT_STATES_MAX, until: Some(mutant.breaks), loud: false };
+    let outcome = run(&mutant.config(), mutant, limits);
+    let killer = outcome.findings.iter().find(|finding| finding.law == mutant.breaks);
+    let word = if killer.is_some() { "killed" } else { "SURVIVED" };
+    let steps = killer.map_or(0, |finding| finding.trace.len());
+    eprintln!(
+        "mutant {word}: {} | {} | after {steps} steps, {} states, {} ms",
+        mutant.name,
+        mutant.breaks,
+        outcome.states,
+        now.elapsed().as_millis()
+    );
+    killer.is_some()
+}
+
+/// Laws and invariants that no mutant breaks: nothing shows that they would notice.
+fn unbroken() -> Vec<&'static str> {
+    let broken = mutants::broken_by_some();
+    let invariants = securityhotfix::plan::invariants::ALL.iter().map(|(name, _)| *name);
+    laws::ALL.iter().map(|(name, ..)| *name).chain(invariants).filter(|name| !broken.contains(name)).collect()
 }

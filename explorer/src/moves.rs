@@ -368,6 +368,9 @@ impl State {
                 *pod = crate::state::Pod::default();
             }
         }
+        for svc in &mut prod.services {
+            svc.set_owners(0);
+        }
         for (other, preview) in prod.previews.iter_mut().enumerate() {
             if other != side {
                 *preview = crate::state::Preview::default();

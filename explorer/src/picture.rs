@@ -381,8 +381,8 @@ fn sets(view: &View, side: usize) -> Vec<ReplicaSet> {
         for version in 1..=3 {
             let newest = version == blue.newest();
             let pods = i32::from(sets >> version & 1);
-            // An old ReplicaSet stays in the history, with nothing in it.
-            if newest || pods > 0 || version == 1 {
+            // A Deployment may keep no history: then an old ReplicaSet goes with its last pod.
+            if newest || pods > 0 {
                 all.push(ReplicaSet {
                     name: names::blue_set(version),
                     uid: names::blue_set(version),

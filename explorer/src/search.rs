@@ -134,8 +134,8 @@ pub struct Outcome {
 pub struct Limits {
     /// States.
     pub states: u64,
-    /// Stop at the end of the level in which something was found.
-    pub first: bool,
+    /// Stop at the end of the level in which this law was broken, or any where it is empty.
+    pub until: Option<&'static str>,
     /// Tell on standard error how far it is.
     pub loud: bool,
 }
@@ -235,7 +235,7 @@ pub fn explore(config: &Config, mutant: &Mutant, intern: &Intern, limits: Limits
                 begun.elapsed().as_secs()
             );
         }
-        let stop = outcome.states >= limits.states || (limits.first && !breaks.is_empty());
+        let stop = outcome.states >= limits.states || (limits.until.is_some_and(|law| law.is_empty() && !breaks.is_empty() || breaks.contains_key(law)));
         if stop && next.iter().any(|part| !part.is_empty()) {
             outcome.complete = false;
             level = next;

@@ -44,6 +44,7 @@ bits! {
         ours, set_ours: 11, 1, "managedFields has an entry of ours";
         theirs, set_theirs: 12, 1, "the owner's tool wrote the selector last";
         newer, set_newer: 13, 1, "and it did so after our last write";
+        owners, set_owners: 14, 1, "which of the two its owner wrote last";
     }
 }
 

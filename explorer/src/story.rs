@@ -42,6 +42,18 @@ pub fn tell(config: &Config, trace: &[String], memory: &mut Memory<'_>) -> Told 
     told
 }
 
+/// A trace as a story, to its end: a broken law, or the rest of the fair run from there.
+pub fn retell(config: &Config, trace: &[&str]) -> String {
+    let (intern, shared) = (Intern::default(), std::sync::Mutex::default());
+    let mut memory = Memory::new(&shared, &intern, &crate::mutants::NONE);
+    let trace: Vec<String> = trace.iter().map(|word| (*word).to_owned()).collect();
+    let mut told = tell(config, &trace, &mut memory);
+    if told.broken.is_empty() {
+        told.go_on(config, &mut memory);
+    }
+    told.text
+}
+
 /// A story that was told.
 pub struct Told {
     /// The story.
@@ -207,7 +219,7 @@ fn people(what: u32, at: usize) -> String {
         env::STRIP => format!("somebody takes the mark off {service}"),
         env::SELECT => format!("the owner gives {service} another selector"),
         env::DROP => format!("{service} is deleted"),
-        env::REDEPLOY => "the owner deploys v3".into(),
+        env::REDEPLOY => format!("the owner deploys v{}", 3 - at),
         env::REVERT_IMAGE => "a tool puts v1 back".into(),
         env::ZERO => "the owner scales web to zero".into(),
         env::SCALE => "an autoscaler scales web to 2".into(),

@@ -5,8 +5,10 @@ use crate::config::{APART, Config, ORDER, env, fault};
 /// One Service, one pod a side, faults of every kind; from the beginning.
 const BASE: Config = Config {
     name: "core",
-    faults: 2,
-    moves: 2,
+    faults: 1,
+    moves: 1,
+    small: (1, 0),
+    deep: (2, 2),
     fault: fault::ALL,
     env: env::DELETE | env::ABORT | env::BAD_PROBE | env::UNREADY_GREEN | env::LATE,
     services: 1,
@@ -23,8 +25,6 @@ pub const ALL: &[Config] = &[
     BASE,
     Config {
         name: "gates",
-        faults: 1,
-        moves: 3,
         tests: true,
         env: env::BAD_JOB
             | env::LOSE_JOB
@@ -33,21 +33,18 @@ pub const ALL: &[Config] = &[
             | env::ABORT
             | env::RETRY
             | env::LATE
-            | env::UNCLAIM,
+            | env::UNCLAIM
+            | env::REDEPLOY,
         ..BASE
     },
     Config {
         name: "cutover",
-        faults: 3,
-        moves: 2,
         env: BASE.env | env::EVICT_GREEN | env::UNREADY_BLUE,
         from: |mile| mile.analyzed() == 1,
         ..BASE
     },
     Config {
         name: "services",
-        faults: 2,
-        moves: 2,
         services: 2,
         env: env::REVERT | env::STRIP | env::SELECT | env::DROP | env::DELETE | env::BAD_PROBE,
         from: |mile| mile.analyzed() == 1,
@@ -55,9 +52,8 @@ pub const ALL: &[Config] = &[
     },
     Config {
         name: "pods",
-        faults: 1,
-        moves: 2,
         replicas: 2,
+        small: (0, 1),
         env: env::UNREADY_GREEN
             | env::EVICT_GREEN
             | env::UNREADY_BLUE
@@ -70,34 +66,27 @@ pub const ALL: &[Config] = &[
     },
     Config {
         name: "slices",
-        faults: 2,
-        moves: 2,
         env: env::BAD_PROBE | env::EVICT_GREEN | env::UNREADY_GREEN | env::ABORT | env::LATE,
         lag: true,
         slow: true,
-        from: |mile| mile.analyzed() == 1,
+        from: |mile| mile.promoting() == 1,
         ..BASE
     },
     Config {
         name: "reads",
-        faults: 2,
-        moves: 2,
         env: env::BAD_PROBE | env::EVICT_GREEN | env::DELETE,
         order: APART,
-        from: |mile| mile.analyzed() == 1,
+        from: |mile| mile.promoting() == 1,
         ..BASE
     },
     Config {
         name: "deletion",
-        faults: 2,
-        moves: 2,
         env: env::DELETE | env::DELETE_FOREGROUND | env::TERMINATE | env::DELETE_GREEN,
         ..BASE
     },
     Config {
         name: "blue",
-        faults: 1,
-        moves: 3,
+        small: (0, 1),
         env: env::DELETE_BLUE
             | env::ZERO
             | env::BREAK
@@ -105,23 +94,26 @@ pub const ALL: &[Config] = &[
             | env::SCALE
             | env::RELEASE
             | env::BAD_PROBE
-            | env::UNREADY_BLUE,
+            | env::UNREADY_BLUE
+            | env::EVICT_BLUE,
         from: |mile| mile.scanned() == 1,
         ..BASE
     },
     Config {
         name: "gitops",
-        faults: 1,
-        moves: 4,
+        small: (0, 2),
+        deep: (1, 2),
         env: env::REVERT | env::REVERT_IMAGE | env::REDEPLOY | env::STRIP | env::BAD_PROBE,
         from: |mile| mile.promoting() == 1,
         ..BASE
     },
     Config {
         name: "foldback",
-        faults: 2,
-        moves: 3,
         slow: true,
+        faults: 0,
+        moves: 2,
+        small: (0, 1),
+        deep: (1, 1),
         env: env::REVERT_IMAGE
             | env::REDEPLOY
             | env::UNREADY_GREEN
@@ -133,18 +125,63 @@ pub const ALL: &[Config] = &[
         ..BASE
     },
     Config {
-        name: "two-hotfixes",
-        faults: 1,
+        name: "folded",
+        faults: 0,
         moves: 2,
+        small: (0, 2),
+        deep: (1, 2),
+        env: env::REVERT_IMAGE | env::REDEPLOY | env::UNREADY_GREEN,
+        from: |mile| mile.verified() == 1,
+        ..BASE
+    },
+    Config {
+        name: "two-hotfixes",
+        faults: 0,
+        moves: 2,
+        small: (0, 1),
+        deep: (1, 2),
         env: env::ASK | env::DELETE | env::ABORT | env::BAD_PROBE | env::UNCLAIM | env::STRIP,
         ..BASE
     },
     Config {
         name: "candidate",
-        faults: 1,
-        moves: 2,
+        deep: (1, 2),
         env: env::DELETE_GREEN | env::ORPHAN | env::DRIFT | env::BARE | env::EVICT_GREEN | env::RETRY,
         from: |mile| mile.scanned() == 1,
+        ..BASE
+    },
+    Config {
+        name: "zombie",
+        moves: 2,
+        small: (1, 1),
+        deep: (2, 2),
+        fault: fault::LEAD | fault::DELAY,
+        env: env::EVICT_GREEN | env::DELETE,
+        order: APART,
+        from: |mile| mile.promoting() == 1,
+        ..BASE
+    },
+    Config {
+        name: "late",
+        faults: 2,
+        moves: 1,
+        small: (1, 1),
+        deep: (2, 2),
+        fault: fault::DELAY | fault::TWICE | fault::CRASH,
+        env: env::DELETE | env::BAD_PROBE,
+        from: |mile| mile.promoting() == 1,
+        ..BASE
+    },
+];
+
+/// Worlds in which nothing but mutants is looked for.
+pub const FOR_MUTANTS: &[Config] = &[
+    Config { name: "two-each", services: 2, env: env::ASK, ..BASE },
+    Config {
+        name: "rolling",
+        slow: true,
+        env: env::REVERT_IMAGE | env::REDEPLOY | env::UNREADY_GREEN,
+        from: |mile| mile.verified() == 1,
         ..BASE
     },
 ];

@@ -97,6 +97,8 @@ impl Observed {
         blue.observed_generation >= blue.generation
             && self.active_replica_sets(&blue.uid).all(|rs| Some(&rs.uid) == newest)
             && self.blue_pods().iter().filter(|pod| !pod.ended).all(|pod| pod.runs_approved(attempt))
+            // A Deployment that keeps no history deletes its old ReplicaSet while the last pods of it are still ending.
+            && self.pods.iter().all(|pod| pod.ended || pod.controller.as_ref() != Some(&attempt.blue.replica_set))
     }
 
     /// A node on which a pod of one side serves and none of the other does.
