@@ -122,7 +122,7 @@ impl Act {
 
     /// Of a write to a Job: which.
     pub fn job(&self) -> Job {
-        Job(u16::try_from(self.data).expect("a Job has sixteen bits"))
+        Job(self.data)
     }
 
     /// Of a write to a preview: which.

@@ -91,7 +91,7 @@ pub fn translate(view: &View, observed: &Observed, action: &Action, intern: &Int
         Action::CreateJob(job) => {
             let (of, job) = intern.job(job);
             assert_eq!(of, side, "a Job for another hotfix");
-            Act { data: u32::from(job.0), ..plain(Kind::CreateJob) }
+            Act { data: job.0, ..plain(Kind::CreateJob) }
         }
         Action::DeleteJob(target) => Act { data: number_of(&target.uid) << 3, ..plain(Kind::DeleteJob) },
         Action::CreateGreen(green) => {

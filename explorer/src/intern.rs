@@ -59,7 +59,7 @@ pub fn now() -> Timestamp {
 pub struct Intern {
     statuses: RwLock<HashMap<u32, (Arc<SecurityHotfixStatus>, Mile)>>,
     reports: RwLock<HashMap<u32, Arc<HotfixReportSpec>>>,
-    jobs: RwLock<HashMap<u16, Arc<(String, Map)>>>,
+    jobs: RwLock<HashMap<u32, Arc<(String, Map)>>>,
     rehearsals: RwLock<HashMap<(u8, u8), Arc<(Value, Value)>>>,
 }
 
@@ -138,7 +138,7 @@ impl Intern {
         });
         code.set_attempt(label(names::ATTEMPT).parse().expect("a number"));
         code.set_run(label("securityhotfix.dev/run").parse().expect("a number"));
-        code.set_name(u8::try_from(number(&name) % 64).unwrap());
+        code.set_name(number(&name));
         let side = crate::names::side_of(label(names::HOTFIX_UID));
         let mut jobs = self.jobs.write().unwrap();
         let known = jobs.entry(code.0 | side_bit(side)).or_insert_with(|| Arc::new((name.clone(), labels)));
@@ -170,8 +170,8 @@ impl Intern {
 }
 
 /// The state bits of a Job are free in its number; the lowest tells the hotfixes apart.
-fn side_bit(side: usize) -> u16 {
-    u16::try_from(side).unwrap()
+fn side_bit(side: usize) -> u32 {
+    u32::try_from(side).unwrap()
 }
 
 /// A status with every time made the same.

@@ -208,7 +208,9 @@ pub fn wrote(before: &State, after: &State, act: &Act, late: bool, _: &Intern) -
     });
     let owned = after.sides[side].green.owned() == 1 && after.sides[side].green.here() == 1;
     let gated = |pod: &&crate::state::Pod| pod.serves() && pod.bare() == 0;
-    let selected = |at: usize| before.prod.greens[side].iter().filter(gated).any(|pod| before.prod.services[at].selects_green(side, *pod));
+    let selected = |at: usize| {
+        before.prod.greens[side].iter().filter(gated).any(|pod| before.prod.services[at].selects_green(side, *pod))
+    };
     let serves = (0..SERVICES).any(selected);
     let of_owned = |pod: &crate::state::Pod| pod.inc() == after.sides[side].green.inc();
     let pods = &before.prod.greens[side];

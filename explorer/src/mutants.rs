@@ -99,7 +99,11 @@ pub const ALL: &[Mutant] = &[
         ..NONE
     },
     Mutant { name: "an open without the pod's version", ignores: Some(|act| act.kind == Kind::Open), ..LATE },
-    Mutant { name: "a switch without version, mark and selector", ignores: Some(|act| act.kind == Kind::Switch), ..LATE },
+    Mutant {
+        name: "a switch without version, mark and selector",
+        ignores: Some(|act| act.kind == Kind::Switch),
+        ..LATE
+    },
     Mutant { name: "a hold without version and selector", ignores: Some(|act| act.kind == Kind::Hold), ..LATE },
     Mutant {
         name: "a record without the hotfix's version",
@@ -117,7 +121,9 @@ pub const ALL: &[Mutant] = &[
     Mutant {
         name: "a close that changes nothing of a pod that was never opened",
         effects: Some(|state, act| {
-            let late = |open: &&mut Act| open.kind == Kind::Open && (open.side, open.at, open.data) == (act.side, act.at, act.data);
+            let late = |open: &&mut Act| {
+                open.kind == Kind::Open && (open.side, open.at, open.data) == (act.side, act.at, act.data)
+            };
             if act.kind == Kind::Close {
                 state.flights.iter_mut().filter(late).for_each(|open| open.flags |= FRESH);
             }
@@ -154,7 +160,12 @@ pub const ALL: &[Mutant] = &[
         breaks: "only-recorded-services",
         ..SEES
     },
-    Mutant { name: "the ownerReference stays on", sees: Some(|view, _| view.rest.green.set_owned(0)), breaks: "owned-never-serves", ..SEES },
+    Mutant {
+        name: "the ownerReference stays on",
+        sees: Some(|view, _| view.rest.green.set_owned(0)),
+        breaks: "owned-never-serves",
+        ..SEES
+    },
     Mutant {
         name: "the ownerReference stays on, as the picture has it",
         sees: Some(|view, _| view.rest.green.set_owned(0)),
@@ -178,7 +189,12 @@ pub const ALL: &[Mutant] = &[
         breaks: "nothing-opens-after-the-latch",
         ..LATE
     },
-    Mutant { name: "the soak is skipped", sees: Some(|view, _| view.rest.clocks.set_soak(1)), breaks: "soaked-before-believed", ..SEES },
+    Mutant {
+        name: "the soak is skipped",
+        sees: Some(|view, _| view.rest.clocks.set_soak(1)),
+        breaks: "soaked-before-believed",
+        ..SEES
+    },
     Mutant {
         name: "enough is not asked for",
         sees: Some(|view, _| {
@@ -250,14 +266,18 @@ pub const ALL: &[Mutant] = &[
     },
     Mutant {
         name: "blue is taken to be ready always",
-        sees: Some(|view, _| view.prod.blues.iter_mut().filter(|pod| pod.life() == LIVE).for_each(|pod| pod.set_ready(1))),
+        sees: Some(|view, _| {
+            view.prod.blues.iter_mut().filter(|pod| pod.life() == LIVE).for_each(|pod| pod.set_ready(1))
+        }),
         world: ("blue", 0, 2),
         breaks: "no-traffic-to-a-dead-side",
         ..NONE
     },
     Mutant {
         name: "blue is taken to be ready always, as the world has it",
-        sees: Some(|view, _| view.prod.blues.iter_mut().filter(|pod| pod.life() == LIVE).for_each(|pod| pod.set_ready(1))),
+        sees: Some(|view, _| {
+            view.prod.blues.iter_mut().filter(|pod| pod.life() == LIVE).for_each(|pod| pod.set_ready(1))
+        }),
         world: ("blue", 0, 2),
         breaks: "no-outage-by-us",
         ..NONE
@@ -574,4 +594,3 @@ pub fn broken_by_some() -> Vec<&'static str> {
     all.dedup();
     all
 }
-

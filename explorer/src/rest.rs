@@ -65,7 +65,11 @@ pub fn wrong(state: &State, config: &Config) -> Vec<Broken> {
         let serving = blues + greens.iter().sum::<usize>();
         say(can_serve && serving == 0, "every-service-serves", format!("nobody answers for Service {at}"));
         if all_ended {
-            say(svc.variant() != svc.owners(), "nothing-is-left", format!("the selector of Service {at} is not its owner's"));
+            say(
+                svc.variant() != svc.owners(),
+                "nothing-is-left",
+                format!("the selector of Service {at} is not its owner's"),
+            );
             say(svc.pin() != 0, "nothing-is-left", format!("the pin of Service {at} is left"));
             say(svc.ours() == 1, "nothing-is-left", format!("our entry in the managedFields of Service {at} is left"));
         }

@@ -235,7 +235,8 @@ pub fn explore(config: &Config, mutant: &Mutant, intern: &Intern, limits: Limits
                 begun.elapsed().as_secs()
             );
         }
-        let stop = outcome.states >= limits.states || (limits.until.is_some_and(|law| law.is_empty() && !breaks.is_empty() || breaks.contains_key(law)));
+        let stop = outcome.states >= limits.states
+            || (limits.until.is_some_and(|law| law.is_empty() && !breaks.is_empty() || breaks.contains_key(law)));
         if stop && next.iter().any(|part| !part.is_empty()) {
             outcome.complete = false;
             level = next;

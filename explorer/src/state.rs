@@ -167,12 +167,11 @@ bits! {
 
 bits! {
     /// A check Job.
-    Job(u16) {
+    Job(u32) {
         state, set_state: 0, 3, "0 running, 1 good, 2 bad, 3 unusable, 4 of another digest";
         kind, set_kind: 3, 2, "1 scan of the running image, 2 of the patched one, 3 test";
         attempt, set_attempt: 5, 2, "the attempt it was made for";
         run, set_run: 7, 3, "the number of the run";
-        name, set_name: 10, 6, "bits of a hash of its name";
     }
 }
 
@@ -317,6 +316,13 @@ impl Hot {
     /// How often a Service was switched again.
     pub fn switched_again(self) -> u8 {
         self.switched0().saturating_sub(1) + self.switched1().saturating_sub(1)
+    }
+}
+
+impl Job {
+    /// Keeps bits of a hash of its name, so that two Jobs that differ in nothing else are two.
+    pub fn set_name(&mut self, hash: u32) {
+        self.0 = (self.0 & 0x3FF) | hash << 10;
     }
 }
 

@@ -79,11 +79,7 @@ pub const ALL: &[Config] = &[
         from: |mile| mile.promoting() == 1,
         ..BASE
     },
-    Config {
-        name: "deletion",
-        env: env::DELETE | env::DELETE_FOREGROUND | env::TERMINATE | env::DELETE_GREEN,
-        ..BASE
-    },
+    Config { name: "deletion", env: env::DELETE | env::DELETE_FOREGROUND | env::TERMINATE | env::DELETE_GREEN, ..BASE },
     Config {
         name: "blue",
         small: (0, 1),
