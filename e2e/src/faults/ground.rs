@@ -47,7 +47,7 @@ pub async fn simulate(cluster: &Cluster, client: &Client) -> Result<Kwok, LabErr
     let errors = log.try_clone().asked(|| "opening the simulation's log".to_owned())?;
     let mut command = cluster.command(Tool::Kwok.path()?);
     command.arg("--manage-all-nodes").arg("--config").arg(stages).arg("--kubeconfig").arg(cluster.kubeconfig());
-    command.args(["--cidr", "10.244.0.1/16", "--node-ip", "10.0.0.1", "-v", "ERROR"]);
+    command.args(["--cidr", "10.244.0.1/16", "--node-ip", "10.0.0.1", "--node-lease-duration-seconds", "40", "-v", "ERROR"]);
     let child = command.stdin(Stdio::null()).stdout(log).stderr(errors).spawn();
     let kwok = Kwok(child.asked(|| "starting kwok".to_owned())?);
 
@@ -140,7 +140,7 @@ pub async fn install(ground: &Ground, client: &Client, lane: &str) -> Result<Str
     );
     let trusted = format!("admissionPolicies.trustedUsers={{{ADMINISTRATOR}}}");
     let rendered = ground
-        .helm(&["template", lane, "charts/hotfix-operator", "--namespace", ACCOUNTS, "--set", &settings, "--set", &trusted])
+        .helm(&["template", lane, "charts/hotfix-operator", "--kube-version", "1.34", "--namespace", ACCOUNTS, "--set", &settings, "--set", &trusted])
         .await?;
     let documents = rendered.split("\n---").filter(|document| !document.lines().any(|line| line == "kind: Deployment"));
     let kept = documents.collect::<Vec<_>>().join("\n---");

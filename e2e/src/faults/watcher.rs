@@ -47,8 +47,14 @@ impl Watcher {
         let watcher = Self { client, seen: Arc::default(), gaps: Arc::default() };
         for kind in Kind::ALL {
             let api = watcher.api(kind, None);
-            let listed = api.list(&ListParams::default()).await;
-            let listed = listed.asked(|| format!("listing {kind:?} for the observer"))?;
+            let begun = tokio::time::Instant::now();
+            let listed = loop {
+                // A kind that was defined a moment ago is not served at once.
+                match api.list(&ListParams::default()).await {
+                    Err(_) if begun.elapsed() < CATCH_UP => tokio::time::sleep(LOOK).await,
+                    answer => break answer.asked(|| format!("listing {kind:?} for the observer"))?,
+                }
+            };
             let from = listed.metadata.resource_version.clone().unwrap_or_default();
             for object in listed.items {
                 watcher.note(kind, &object, false);
@@ -140,7 +146,8 @@ impl Watcher {
     pub async fn until(&self, lane: &str, patience: Duration, so: impl Fn(&World) -> bool) -> bool {
         let begun = tokio::time::Instant::now();
         loop {
-            let there = self.seen().get(lane).is_some_and(|seen| so(&seen.now));
+            // A lane in which nothing was ever made has not been seen.
+            let there = so(&self.seen().entry(lane.to_owned()).or_default().now);
             if there || begun.elapsed() > patience {
                 return there;
             }
