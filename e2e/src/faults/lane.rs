@@ -38,6 +38,9 @@ const PATIENCE_MUTANT: Duration = Duration::from_secs(75);
 /// A successor is at rest when it has written nothing for so long: longer than the drain, the longest of its waits here.
 const QUIET: Duration = Duration::from_secs(18);
 
+/// How often it is looked whether a plan has come to its end.
+const LOOK: Duration = Duration::from_millis(250);
+
 /// The operator is done with a look when it has asked nothing for so long.
 const IDLE: Duration = Duration::from_millis(700);
 
@@ -215,14 +218,15 @@ impl Lane<'_> {
         let mut attempted = 0;
         let mut held = false;
         loop {
-            tokio::time::sleep(Duration::from_millis(100)).await;
+            tokio::time::sleep(LOOK).await;
             let now = proxy.ledger(super::proxy::Ledger::attempted);
             if now != attempted {
                 (attempted, quiet_since) = (now, tokio::time::Instant::now());
             }
-            let world = self.shared.watcher.now(&self.name);
-            let missing = ending::missing(&world, order.scenario);
-            let at_rest = missing.is_empty() && !is_restless(&world);
+            let (missing, restless) = self.shared.watcher.look(&self.name, |world| {
+                (ending::missing(world, order.scenario), is_restless(world))
+            });
+            let at_rest = missing.is_empty() && !restless;
             let idle = proxy.ledger(super::proxy::Ledger::last).is_none_or(|last| last.elapsed() > IDLE);
             if proxy.is_holding() {
                 held = true;

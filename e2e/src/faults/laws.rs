@@ -90,7 +90,7 @@ pub fn broken(history: &History, facts: &Facts<'_>) -> Vec<String> {
                 continue;
             }
             if let Some(what) = law(&change) {
-                let (_, object) = super::world::place(&event.object);
+                let object = text(&event.object, "/metadata/name");
                 let told = format!("{name}: {what} (at version {}, {:?} {object})", event.version, event.kind);
                 found.push((name, told));
             }

@@ -86,7 +86,7 @@ pub const ALL: [Scenario; 10] = [
     Scenario { name: "redeployed", moves: &[("record staged", Move::Redeploy("v1b"))], ..HAPPY },
     Scenario {
         name: "second-waits",
-        moves: &[("record begun", Move::AskLater)],
+        moves: &[("claim", Move::AskLater)],
         ends: &[(HOTFIX, Some(Outcome::Remediated)), (LATER, Some(Outcome::Remediated))],
         ..HAPPY
     },

@@ -137,6 +137,11 @@ impl Watcher {
         seen.before = seen.now.clone();
     }
 
+    /// Looks at what there is in a lane without copying it.
+    pub fn look<T>(&self, lane: &str, look: impl FnOnce(&World) -> T) -> T {
+        look(&self.seen().entry(lane.to_owned()).or_default().now)
+    }
+
     /// What there is in a lane, as far as it was seen.
     pub fn now(&self, lane: &str) -> World {
         self.seen().get(lane).map(|seen| seen.now.clone()).unwrap_or_default()
@@ -147,7 +152,7 @@ impl Watcher {
         let begun = tokio::time::Instant::now();
         loop {
             // A lane in which nothing was ever made has not been seen.
-            let there = so(&self.seen().entry(lane.to_owned()).or_default().now);
+            let there = self.look(lane, &so);
             if there || begun.elapsed() > patience {
                 return there;
             }

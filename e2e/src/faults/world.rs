@@ -62,8 +62,8 @@ impl Kind {
     }
 }
 
-/// Namespace and name.
-pub type Place = (String, String);
+/// Namespace and name; shared, since a world is copied for every change.
+pub type Place = Arc<(String, String)>;
 
 /// One change of one object.
 #[derive(Debug, Clone)]
@@ -125,7 +125,7 @@ pub struct History {
 
 /// Namespace and name of an object.
 pub fn place(object: &Value) -> Place {
-    (text(object, "/metadata/namespace").to_owned(), text(object, "/metadata/name").to_owned())
+    Arc::new((text(object, "/metadata/namespace").to_owned(), text(object, "/metadata/name").to_owned()))
 }
 
 /// The version of an object.

@@ -100,7 +100,7 @@ pub(super) fn conditions_are_true(change: &Change<'_>) -> Option<String> {
         ("Analyzed", already || has(attempt, "analyzedAt")),
         ("Promoted", already || has(attempt, "convergedAt")),
         ("Verified", already || has(attempt, "verifiedAt")),
-        ("RolledBack", outcome == "RolledBack"),
+        ("RolledBack", has(attempt, "latch") && (has(attempt, "drainedFrom") || has(attempt, "finishedAt"))),
         ("Finished", has(attempt, "finishedAt")),
     ];
     let (claimed, _) = claims.into_iter().find(|(kind, so)| condition(hotfix, kind) == "True" && !so)?;
