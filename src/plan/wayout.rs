@@ -133,7 +133,11 @@ fn blue_not_ready(o: &Observed, attempt: &Attempt) -> Option<Trouble> {
 }
 
 fn unpin(service: &Service, attempt: &Attempt) -> Action {
-    Action::Unpin { service: service.versioned(), from: service.selector.clone(), to: service.returned_selector(attempt) }
+    Action::Unpin {
+        service: service.versioned(),
+        from: service.selector.clone(),
+        to: service.returned_selector(attempt),
+    }
 }
 
 /// Waits until the candidate is out of every slice, remembers when that was first seen, and waits out the drain.

@@ -29,11 +29,15 @@ pub fn leftovers(world: &World) -> Vec<String> {
             }
         }
     }
-    let slotted = world.all(Kind::Service).filter(|service| service.pointer("/spec/selector").is_some_and(|it| it.get(SLOT).is_some()));
+    let slotted = world
+        .all(Kind::Service)
+        .filter(|service| service.pointer("/spec/selector").is_some_and(|it| it.get(SLOT).is_some()));
     left.extend(slotted.map(|service| format!("the slot in Service {}", text(service, "/metadata/name"))));
-    let claims = world.all(Kind::Lease).map(|lease| text(lease, "/metadata/name")).filter(|name| name.starts_with("hotfix-"));
+    let claims =
+        world.all(Kind::Lease).map(|lease| text(lease, "/metadata/name")).filter(|name| name.starts_with("hotfix-"));
     left.extend(claims.map(|name| format!("the claim {name}")));
-    let held = world.all(Kind::Hotfix).filter(|hotfix| list(hotfix, "/metadata/finalizers").iter().any(|it| it == FINALIZER));
+    let held =
+        world.all(Kind::Hotfix).filter(|hotfix| list(hotfix, "/metadata/finalizers").iter().any(|it| it == FINALIZER));
     left.extend(held.map(|hotfix| format!("the finalizer of {}", text(hotfix, "/metadata/name"))));
     left
 }
@@ -53,7 +57,8 @@ pub fn missing(world: &World, scenario: &Scenario) -> Vec<String> {
             (None, Some(_)) => missing.push(format!("{name} is not there")),
         }
     }
-    let unready = world.all(Kind::Pod).filter(|pod| label(pod, "app") == Some(WORKLOAD) && condition(pod, "Ready") != "True");
+    let unready =
+        world.all(Kind::Pod).filter(|pod| label(pod, "app") == Some(WORKLOAD) && condition(pod, "Ready") != "True");
     missing.extend(unready.map(|pod| format!("pod {} is not ready", text(pod, "/metadata/name"))));
     missing
 }
@@ -70,8 +75,13 @@ pub fn end(world: &World) -> Value {
             .iter()
             .map(|it| format!("{} {} {}", text(it, "/gate"), text(it, "/check"), text(it, "/verdict")))
             .collect();
-        let milestones: Vec<&String> =
-            attempt.as_object().into_iter().flatten().filter(|(_, value)| !value.is_null()).map(|(key, _)| key).collect();
+        let milestones: Vec<&String> = attempt
+            .as_object()
+            .into_iter()
+            .flatten()
+            .filter(|(_, value)| !value.is_null())
+            .map(|(key, _)| key)
+            .collect();
         json!({
             "phase": text(hotfix, "/status/phase"), "traffic": hotfix.pointer("/status/traffic"),
             "conditions": conditions, "verdicts": verdicts, "has": milestones,
@@ -97,10 +107,8 @@ pub fn end(world: &World) -> Value {
     let named = |kind: Kind, shown: &dyn Fn(&Value) -> Value| -> BTreeMap<String, Value> {
         world.all(kind).map(|object| (text(object, "/metadata/name").to_owned(), shown(object))).collect()
     };
-    let mut pods: Vec<String> = world
-        .all(Kind::Pod)
-        .map(|pod| format!("{} {}", image(&pod["spec"]), condition(pod, "Ready")))
-        .collect();
+    let mut pods: Vec<String> =
+        world.all(Kind::Pod).map(|pod| format!("{} {}", image(&pod["spec"]), condition(pod, "Ready"))).collect();
     pods.sort();
     let mut reports: Vec<Value> = world
         .all(Kind::Report)
@@ -182,7 +190,9 @@ mod tests {
 
     #[test]
     fn a_write_more_or_less_is_told_and_what_is_told_to_people_may_vary() {
-        let run = |switch: usize, told: usize| BTreeMap::from([("switch web".to_owned(), switch), ("record told".to_owned(), told)]);
+        let run = |switch: usize, told: usize| {
+            BTreeMap::from([("switch web".to_owned(), switch), ("record told".to_owned(), told)])
+        };
         let mut counts = None;
         join(&mut counts, &run(1, 0));
         join(&mut counts, &run(1, 2));

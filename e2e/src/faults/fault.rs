@@ -58,13 +58,8 @@ pub const WRITES: [Fault; 12] = [
 pub const READS: [Fault; 2] = [Fault::ReadFails, Fault::ReadDelayed];
 
 /// What is done to each kind of watch.
-pub const WATCHES: [Fault; 5] = [
-    Fault::WatchFrozen,
-    Fault::WatchDropped,
-    Fault::WatchCoalesced,
-    Fault::WatchDuplicated,
-    Fault::WatchGone,
-];
+pub const WATCHES: [Fault; 5] =
+    [Fault::WatchFrozen, Fault::WatchDropped, Fault::WatchCoalesced, Fault::WatchDuplicated, Fault::WatchGone];
 
 impl Fault {
     fn word(self) -> &'static str {
@@ -118,7 +113,9 @@ impl FromStr for Fault {
 /// What the API server would say with this code.
 pub fn status(code: u16) -> serde_json::Value {
     let (reason, message) = match code {
-        409 => ("Conflict", "the object has been modified; please apply your changes to the latest version and try again"),
+        409 => {
+            ("Conflict", "the object has been modified; please apply your changes to the latest version and try again")
+        }
         422 => ("Invalid", "the server rejected our request due to an error in our request"),
         429 => ("TooManyRequests", "too many requests, please try again later"),
         503 => ("ServiceUnavailable", "the server is currently unable to handle the request"),

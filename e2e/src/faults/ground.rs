@@ -42,12 +42,23 @@ impl Drop for Kwok {
 /// Starts the simulation, and waits until its node is ready.
 pub async fn simulate(cluster: &Cluster, client: &Client) -> Result<Kwok, LabError> {
     let stages = cluster.layout().at("kwok.yaml");
-    std::fs::write(&stages, include_str!("../../manifests/kwok.yaml")).asked(|| "writing the simulation's stages".to_owned())?;
-    let log = std::fs::File::create(cluster.layout().log("kwok")).asked(|| "opening the simulation's log".to_owned())?;
+    std::fs::write(&stages, include_str!("../../manifests/kwok.yaml"))
+        .asked(|| "writing the simulation's stages".to_owned())?;
+    let log =
+        std::fs::File::create(cluster.layout().log("kwok")).asked(|| "opening the simulation's log".to_owned())?;
     let errors = log.try_clone().asked(|| "opening the simulation's log".to_owned())?;
     let mut command = cluster.command(Tool::Kwok.path()?);
     command.arg("--manage-all-nodes").arg("--config").arg(stages).arg("--kubeconfig").arg(cluster.kubeconfig());
-    command.args(["--cidr", "10.244.0.1/16", "--node-ip", "10.0.0.1", "--node-lease-duration-seconds", "40", "-v", "ERROR"]);
+    command.args([
+        "--cidr",
+        "10.244.0.1/16",
+        "--node-ip",
+        "10.0.0.1",
+        "--node-lease-duration-seconds",
+        "40",
+        "-v",
+        "ERROR",
+    ]);
     let child = command.stdin(Stdio::null()).stdout(log).stderr(errors).spawn();
     let kwok = Kwok(child.asked(|| "starting kwok".to_owned())?);
 
@@ -140,7 +151,19 @@ pub async fn install(ground: &Ground, client: &Client, lane: &str) -> Result<Str
     );
     let trusted = format!("admissionPolicies.trustedUsers={{{ADMINISTRATOR}}}");
     let rendered = ground
-        .helm(&["template", lane, "charts/hotfix-operator", "--kube-version", "1.34", "--namespace", ACCOUNTS, "--set", &settings, "--set", &trusted])
+        .helm(&[
+            "template",
+            lane,
+            "charts/hotfix-operator",
+            "--kube-version",
+            "1.34",
+            "--namespace",
+            ACCOUNTS,
+            "--set",
+            &settings,
+            "--set",
+            &trusted,
+        ])
         .await?;
     let documents = rendered.split("\n---").filter(|document| !document.lines().any(|line| line == "kind: Deployment"));
     let kept = documents.collect::<Vec<_>>().join("\n---");

@@ -181,7 +181,10 @@ impl Lane<'_> {
         let mut wrapped = self.shared.cluster.command(program);
         wrapped.env("KUBECONFIG", &kubeconfig).env("LOG", "info").env("POD_NAME", &lane).arg("run");
         wrapped.args(["--watch-namespace", &lane, "--checks-namespace", &format!("{lane}-checks")]);
-        wrapped.args(["--image", &format!("{REGISTRY}/operator:1"), "--listen", "127.0.0.1:0"]).arg("--registries").arg(&registries);
+        wrapped
+            .args(["--image", &format!("{REGISTRY}/operator:1"), "--listen", "127.0.0.1:0"])
+            .arg("--registries")
+            .arg(&registries);
         let start = Box::new(move || copy(&wrapped));
         let operators = Operators::new(start, &file("log")).map_err(|error| io("opening the operator's log", error))?;
         let operators = Arc::new(operators);
@@ -223,9 +226,10 @@ impl Lane<'_> {
             if now != attempted {
                 (attempted, quiet_since) = (now, tokio::time::Instant::now());
             }
-            let (missing, restless) = self.shared.watcher.look(&self.name, |world| {
-                (ending::missing(world, order.scenario), is_restless(world))
-            });
+            let (missing, restless) = self
+                .shared
+                .watcher
+                .look(&self.name, |world| (ending::missing(world, order.scenario), is_restless(world)));
             let at_rest = missing.is_empty() && !restless;
             let idle = proxy.ledger(super::proxy::Ledger::last).is_none_or(|last| last.elapsed() > IDLE);
             if proxy.is_holding() {
@@ -240,7 +244,8 @@ impl Lane<'_> {
                 return None;
             }
             if begun.elapsed() > patience {
-                let told = if missing.is_empty() { "something is still going on".to_owned() } else { missing.join("; ") };
+                let told =
+                    if missing.is_empty() { "something is still going on".to_owned() } else { missing.join("; ") };
                 return Some(format!("it did not come to its end within {} s: {told}", patience.as_secs()));
             }
         }

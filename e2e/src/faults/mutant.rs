@@ -152,9 +152,9 @@ fn namespace(call: &Call) -> &str {
 fn switch_of(hold: &Call) -> Option<Call> {
     let selector = operation(&hold.json, "test", "/spec/selector")?;
     let marks = hold.json.as_array()?.iter().filter(|it| text(it, "/path").contains("annotations"));
-    let mark = marks.filter_map(|it| it.get("value")).find_map(|value| {
-        value.as_str().or_else(|| value.get(names::MARK).and_then(Value::as_str))
-    })?;
+    let mark = marks
+        .filter_map(|it| it.get("value"))
+        .find_map(|value| value.as_str().or_else(|| value.get(names::MARK).and_then(Value::as_str)))?;
     let Mark::Hold(owner) = Mark::parse(mark) else { return None };
     let mut to = selector.clone();
     to[SLOT] = names::slot(&owner.uid, owner.attempt).into();

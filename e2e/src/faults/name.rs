@@ -154,7 +154,10 @@ impl Namer {
             ("POST", "leases", _) => "claim".to_owned(),
             ("DELETE", "leases", _) => "unclaim".to_owned(),
             ("POST", "hotfixreports", _) => {
-                format!("open report{}", of_hotfix(body.pointer("/spec/hotfix/name").and_then(Value::as_str).unwrap_or("")))
+                format!(
+                    "open report{}",
+                    of_hotfix(body.pointer("/spec/hotfix/name").and_then(Value::as_str).unwrap_or(""))
+                )
             }
             ("PATCH", "hotfixreports", _) => format!("write report{}", of_report(parts.name)),
             ("POST", "jobs", _) => format!("create check {}", job(body).told),
@@ -318,7 +321,6 @@ fn job(job: &Value) -> Job {
     }
 }
 
-
 #[cfg(test)]
 mod tests {
     use serde_json::json;
@@ -336,7 +338,8 @@ mod tests {
         let namer = Namer::default();
         let path = "/api/v1/namespaces/l1/services/web";
         let test = json!({"op": "test", "path": "/metadata/resourceVersion", "value": "1"});
-        let mark = |mark: &str| json!({"op": "add", "path": "/metadata/annotations/securityhotfix.dev~1mark", "value": mark});
+        let mark =
+            |mark: &str| json!({"op": "add", "path": "/metadata/annotations/securityhotfix.dev~1mark", "value": mark});
         let first = |mark: &str| json!({"op": "add", "path": "/metadata/annotations", "value": {"securityhotfix.dev/mark": mark}});
         let selector = |to: Value| json!({"op": "replace", "path": "/spec/selector", "value": to});
         for (body, name) in [

@@ -163,7 +163,8 @@ mod tests {
 
     #[tokio::test]
     async fn a_panic_is_found_in_what_it_says() {
-        let (_folder, operators) = operators("trap 'exit 0' TERM; echo 'thread x panicked at y'; sleep 60 & wait").await;
+        let (_folder, operators) =
+            operators("trap 'exit 0' TERM; echo 'thread x panicked at y'; sleep 60 & wait").await;
         tokio::time::sleep(Duration::from_millis(300)).await;
         operators.stop().await;
         let told = operators.complaints().await;

@@ -138,7 +138,8 @@ impl People {
     /// What a kubelet tells of pods whose containers have died.
     async fn kill_candidates(&self) -> Result<(), LabError> {
         let pods = self.api::<Pod>();
-        let candidates = pods.list(&ListParams::default().labels(SLOT)).await.asked(|| "listing the candidate's pods".to_owned())?;
+        let candidates =
+            pods.list(&ListParams::default().labels(SLOT)).await.asked(|| "listing the candidate's pods".to_owned())?;
         for pod in candidates {
             let dead = |kind: &str| json!({"type": kind, "status": "False", "reason": "ContainersNotReady"});
             let container = json!({"name": WORKLOAD, "ready": false, "image": "", "imageID": image("v2"), "restartCount": 1,
@@ -201,8 +202,11 @@ where
 /// Whether anything in the lane still has to end.
 pub fn is_restless(world: &World) -> bool {
     let leaving = |kind: Kind| world.all(kind).any(|it| it.pointer("/metadata/deletionTimestamp").is_some());
-    let unready = world.all(Kind::Pod).any(|pod| label(pod, "app") == Some(WORKLOAD) && condition(pod, "Ready") != "True");
+    let unready =
+        world.all(Kind::Pod).any(|pod| label(pod, "app") == Some(WORKLOAD) && condition(pod, "Ready") != "True");
     let rolling = world.get(Kind::Deployment, WORKLOAD).is_some_and(|deployment| !is_rolled_out(deployment));
-    let check_pods = world.all(Kind::Pod).any(|pod| list(pod, "/metadata/ownerReferences").iter().any(|it| text(it, "/kind") == "Job"));
+    let check_pods = world
+        .all(Kind::Pod)
+        .any(|pod| list(pod, "/metadata/ownerReferences").iter().any(|it| text(it, "/kind") == "Job"));
     Kind::ALL.into_iter().any(leaving) || unready || rolling || check_pods
 }

@@ -75,11 +75,13 @@ fn answer<B>(request: &Request<B>) -> Response<Full<Bytes>> {
 /// prints nothing.
 pub fn log(job: &Job, vulnerable: &[&str]) -> Vec<u8> {
     let refuses = job.command.iter().any(|word| word == REFUSES);
-    let seen = job.told.contains(" baseline") || version(&job.image).is_some_and(|version| vulnerable.contains(&version));
+    let seen =
+        job.told.contains(" baseline") || version(&job.image).is_some_and(|version| vulnerable.contains(&version));
     let report = if job.image.is_empty() { String::new() } else { scan(&job.image, seen) };
     let mut log = Vec::new();
     let exit = Exit::Code(i32::from(refuses));
-    frame::write(&mut log, exit, &Captured::Whole(report.into_bytes()), b"").expect("writing into memory does not fail");
+    frame::write(&mut log, exit, &Captured::Whole(report.into_bytes()), b"")
+        .expect("writing into memory does not fail");
     log
 }
 

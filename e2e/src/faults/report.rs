@@ -76,9 +76,10 @@ mod tests {
     #[test]
     fn the_line_counts_pairs_of_writes_and_faults() {
         let sites = Sites { writes: vec![("switch web".into(), 1)], ..Sites::default() };
-        let played: Vec<Plan> = ["happy/switch web#1/409", "happy/switch web#1/kill-after", "happy/switch web#1/handover"]
-            .map(|plan| plan.parse().unwrap())
-            .into();
+        let played: Vec<Plan> =
+            ["happy/switch web#1/409", "happy/switch web#1/kill-after", "happy/switch web#1/handover"]
+                .map(|plan| plan.parse().unwrap())
+                .into();
         let summary = Summary { played, sites: [("happy".to_owned(), sites)].into(), ..Summary::default() };
         assert_eq!(summary.to_string(), "faults: plans=3 violations=0 write_sites=1 covered=16%");
         assert!(summary.is_good());

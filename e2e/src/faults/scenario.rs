@@ -57,12 +57,7 @@ const HAPPY: Scenario = Scenario {
 pub const ALL: [Scenario; 10] = [
     HAPPY,
     Scenario { name: "two-services", services: &[WORKLOAD, "web-internal"], ..HAPPY },
-    Scenario {
-        name: "scan-fails",
-        vulnerable: &["v2"],
-        ends: &[(HOTFIX, Some(Outcome::Failed))],
-        ..HAPPY
-    },
+    Scenario { name: "scan-fails", vulnerable: &["v2"], ends: &[(HOTFIX, Some(Outcome::Failed))], ..HAPPY },
     Scenario { name: "analysis-fails", analysis: "refuses", ends: &[(HOTFIX, Some(Outcome::Failed))], ..HAPPY },
     Scenario {
         name: "verification-fails",

@@ -126,10 +126,14 @@ fn plans(settings: &Settings, chosen: &[&Scenario], sites: &BTreeMap<String, Sit
 }
 
 /// Plays each scenario without a fault.
-async fn reference(lanes: &[Lane<'_>], chosen: &[&'static Scenario], summary: &mut Summary) -> BTreeMap<String, Reference> {
-    let orders = chosen.iter().flat_map(|scenario| {
-        std::iter::repeat_n(Order { scenario, plan: None, mutant: None }, REFERENCES)
-    });
+async fn reference(
+    lanes: &[Lane<'_>],
+    chosen: &[&'static Scenario],
+    summary: &mut Summary,
+) -> BTreeMap<String, Reference> {
+    let orders = chosen
+        .iter()
+        .flat_map(|scenario| std::iter::repeat_n(Order { scenario, plan: None, mutant: None }, REFERENCES));
     let runs = side_by_side(lanes, orders.collect(), &BTreeMap::new()).await;
     let mut found: BTreeMap<String, Reference> = BTreeMap::new();
     for scenario in chosen {

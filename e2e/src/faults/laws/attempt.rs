@@ -78,7 +78,9 @@ pub(super) fn gates_have_evidence(change: &Change<'_>) -> Option<String> {
     let (_, attempt) = attempts(change)?;
     let passed = |gate: &str| {
         list(attempt, "/verdicts").iter().any(|verdict| {
-            text(verdict, "/gate") == gate && text(verdict, "/verdict") == "Pass" && !text(verdict, "/evidence").is_empty()
+            text(verdict, "/gate") == gate
+                && text(verdict, "/verdict") == "Pass"
+                && !text(verdict, "/evidence").is_empty()
         })
     };
     let gates = [("scannedAt", "scan"), ("analyzedAt", "analyze"), ("verifiedAt", "verify")];

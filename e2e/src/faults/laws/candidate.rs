@@ -67,7 +67,8 @@ pub(super) fn only_announced_pods_open(change: &Change<'_>) -> Option<String> {
     let opened = condition(after, OPEN) == "True" && condition(before, OPEN) != "True";
     let slot = label(after, SLOT).filter(|_| opened)?;
     let attempt = attempt_of(change.after, slot);
-    let may = |attempt: &Value| has(attempt, "promotingAt") && !has(attempt, "drainedFrom") && !has(attempt, "finishedAt");
+    let may =
+        |attempt: &Value| has(attempt, "promotingAt") && !has(attempt, "drainedFrom") && !has(attempt, "finishedAt");
     (!attempt.is_some_and(may)).then(|| format!("pod {} was opened outside of its time", text(after, "/metadata/name")))
 }
 
@@ -76,7 +77,8 @@ pub(super) fn one_claim(change: &Change<'_>) -> Option<String> {
         return None;
     }
     let claims = change.after.all(Kind::Lease).filter(|lease| text(lease, "/metadata/name").starts_with("hotfix-"));
-    let greens: std::collections::BTreeSet<_> = change.after.all(Kind::Deployment).filter_map(|it| label(it, SLOT)).collect();
+    let greens: std::collections::BTreeSet<_> =
+        change.after.all(Kind::Deployment).filter_map(|it| label(it, SLOT)).collect();
     if claims.count() > 1 {
         return Some("two claims on one workload".to_owned());
     }
@@ -109,5 +111,6 @@ pub(super) fn fold_back_changes_images_only(change: &Change<'_>) -> Option<Strin
         spec["template"]["spec"]["containers"][0]["image"] = Value::Null;
         (spec, deployment.pointer("/metadata/labels").cloned())
     };
-    (masked(after) != masked(&change.facts.blue)).then(|| "more than the image of the Deployment was changed".to_owned())
+    (masked(after) != masked(&change.facts.blue))
+        .then(|| "more than the image of the Deployment was changed".to_owned())
 }

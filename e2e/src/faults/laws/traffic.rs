@@ -20,9 +20,9 @@ pub struct Sides {
 /// Pods that are ready endpoints of a Service; one that is gone already is a null.
 fn reached<'a>(world: &'a World, service: &str) -> Vec<&'a Value> {
     let slices = world.all(Kind::Slice).filter(|slice| label(slice, "kubernetes.io/service-name") == Some(service));
-    let ready = slices.flat_map(|slice| list(slice, "/endpoints")).filter(|endpoint| {
-        endpoint.pointer("/conditions/ready").and_then(Value::as_bool) == Some(true)
-    });
+    let ready = slices
+        .flat_map(|slice| list(slice, "/endpoints"))
+        .filter(|endpoint| endpoint.pointer("/conditions/ready").and_then(Value::as_bool) == Some(true));
     let pod = |endpoint: &Value| {
         let wanted = text(endpoint, "/targetRef/uid");
         world.all(Kind::Pod).find(|pod| uid(pod) == wanted).unwrap_or(&Value::Null)
@@ -46,7 +46,8 @@ pub(super) fn has_an_endpoint(change: &Change<'_>) -> Option<String> {
         // A candidate that dies by itself takes its traffic with it, until the seal gives it back.
         let candidates = before.iter().all(|pod| label(pod, SLOT).is_some());
         let died = candidates && before.iter().all(|pod| dead(change.after, pod));
-        (!(change.facts.scenario.candidate_dies() && died)).then(|| format!("Service {service} lost its last ready endpoint"))
+        (!(change.facts.scenario.candidate_dies() && died))
+            .then(|| format!("Service {service} lost its last ready endpoint"))
     })
 }
 
@@ -61,7 +62,9 @@ pub(super) fn passed_the_gates(change: &Change<'_>) -> Option<String> {
         let pods = reached(change.after, service);
         let slots = pods.iter().filter_map(|pod| label(pod, SLOT));
         let early = slots.into_iter().find(|slot| {
-            let missing = |attempt: &Value| ["scannedAt", "stagedAt", "analyzedAt", "promotingAt"].iter().any(|gate| !has(attempt, gate));
+            let missing = |attempt: &Value| {
+                ["scannedAt", "stagedAt", "analyzedAt", "promotingAt"].iter().any(|gate| !has(attempt, gate))
+            };
             attempt_of(change.after, slot).is_some_and(missing)
         })?;
         Some(format!("Service {service} reaches the candidate {early} before its gates have passed"))
@@ -73,7 +76,10 @@ pub(super) fn is_of_a_gated_digest(change: &Change<'_>) -> Option<String> {
         let pods = reached(change.after, service);
         let strange = pods.iter().filter(|pod| !pod.is_null()).find(|pod| !is_gated(change, pod))?;
         let image = image(&strange["spec"]);
-        Some(format!("Service {service} reaches {}, whose image {image} passed no gate", text(strange, "/metadata/name")))
+        Some(format!(
+            "Service {service} reaches {}, whose image {image} passed no gate",
+            text(strange, "/metadata/name")
+        ))
     })
 }
 

@@ -94,7 +94,8 @@ impl Shared {
     fn may_cut(&self, line: &Bytes) -> bool {
         let event: Value = serde_json::from_slice(line).unwrap_or_default();
         let mut state = self.state();
-        let cut = state.cuts < CUTS_MAX && text(&event, "/type") != "BOOKMARK" && state.ledger.committed("record begun") > 0;
+        let cut =
+            state.cuts < CUTS_MAX && text(&event, "/type") != "BOOKMARK" && state.ledger.committed("record begun") > 0;
         if cut {
             state.cuts += 1;
             state.ledger.interfered();
