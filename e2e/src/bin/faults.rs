@@ -30,6 +30,9 @@ struct Arguments {
     /// Scenarios whose names contain one of these words, separated by commas.
     #[arg(env = "SCENARIOS", long, value_delimiter = ',')]
     scenarios: Vec<String>,
+    /// These faults only, by their words, separated by commas.
+    #[arg(env = "FAULTS", long, value_delimiter = ',')]
+    faults: Vec<String>,
 }
 
 fn main() -> ExitCode {
@@ -43,11 +46,14 @@ fn main() -> ExitCode {
         lanes: usize::from(if one { 3 } else { arguments.lanes }),
         mutants: !one && arguments.mutants != "0",
         scenarios: arguments.scenarios,
+        faults: arguments.faults,
     };
     match run(&settings) {
         Ok(summary) => {
             for killed in &summary.mutants {
-                let by = killed.by.first().map_or("nothing: it lives", |by| by);
+                let first = |by: &String| by.split(" (").next().unwrap_or(by).chars().take(160).collect::<String>();
+                let by: Vec<String> = killed.by.iter().map(first).collect();
+                let by = if by.is_empty() { "nothing: it lives".to_owned() } else { by.join(" | ") };
                 eprintln!("mutant {:?} in {}: {by}", killed.mutant, killed.plan);
             }
             for violation in &summary.violations {

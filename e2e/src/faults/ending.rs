@@ -6,7 +6,9 @@ use std::collections::BTreeMap;
 use securityhotfix::api::names::{FINALIZER, HOTFIX_UID, MANAGER, MARK, SLOT};
 use serde_json::{Value, json};
 
+use super::fault::Fault;
 use super::laws::image;
+use super::plan::Plan;
 use super::scenario::{Scenario, WORKLOAD};
 use super::world::{Kind, World, annotation, condition, label, list, text};
 
@@ -166,8 +168,21 @@ pub fn join(counts: &mut Option<Counts>, run: &BTreeMap<String, usize>) {
 /// Conditions told to people while the operator waits or is refused: what they are depends on when it looks.
 const TOLD_MAX: usize = 6;
 
+/// What may be made once more under a plan: an object whose creation was held is made again when the creation goes on after all,
+/// and then has to be removed again.
+fn allowed_more(plan: Option<&Plan>) -> Vec<String> {
+    let Some(plan) = plan.filter(|plan| plan.fault == Fault::Held) else { return Vec::new() };
+    let removed = match plan.call.split_once(' ') {
+        Some(("create", what)) => format!("delete {what}"),
+        _ if plan.call.starts_with("claim") => plan.call.replace("claim", "unclaim"),
+        _ => return Vec::new(),
+    };
+    vec![plan.call.clone(), removed]
+}
+
 /// Writes that were made more or less often than without a fault.
-pub fn miscounted(wanted: &Counts, seen: &BTreeMap<String, usize>) -> Vec<String> {
+pub fn miscounted(wanted: &Counts, seen: &BTreeMap<String, usize>, plan: Option<&Plan>) -> Vec<String> {
+    let more = allowed_more(plan);
     let names: std::collections::BTreeSet<_> = wanted.keys().chain(seen.keys()).collect();
     let mut wrong = Vec::new();
     for name in names {
@@ -176,6 +191,7 @@ pub fn miscounted(wanted: &Counts, seen: &BTreeMap<String, usize>) -> Vec<String
         if name.starts_with("record told") {
             (least, most) = (0, most + TOLD_MAX);
         }
+        most += usize::from(more.contains(name));
         if count < least || count > most {
             let wanted = if least == most { least.to_string() } else { format!("{least} to {most}") };
             wrong.push(format!("\"{name}\" was made {count} times, and {wanted} times without a fault"));
@@ -197,9 +213,24 @@ mod tests {
         join(&mut counts, &run(1, 0));
         join(&mut counts, &run(1, 2));
         let counts = counts.unwrap();
-        assert!(miscounted(&counts, &run(1, 5)).is_empty());
-        assert_eq!(miscounted(&counts, &run(2, 0)), ["\"switch web\" was made 2 times, and 1 times without a fault"]);
-        assert_eq!(miscounted(&counts, &run(0, 0)).len(), 1);
+        assert!(miscounted(&counts, &run(1, 5), None).is_empty());
+        assert_eq!(
+            miscounted(&counts, &run(2, 0), None),
+            ["\"switch web\" was made 2 times, and 1 times without a fault"]
+        );
+        assert_eq!(miscounted(&counts, &run(0, 0), None).len(), 1);
+    }
+
+    #[test]
+    fn a_creation_that_comes_late_may_be_seen_twice_and_undone_once_more() {
+        let run =
+            |count: usize| BTreeMap::from([("create green".to_owned(), count), ("delete green".to_owned(), count)]);
+        let mut counts = None;
+        join(&mut counts, &run(1));
+        let (counts, held) = (counts.unwrap(), "happy/create green#1/hold-past-successor".parse().unwrap());
+        assert!(miscounted(&counts, &run(2), Some(&held)).is_empty());
+        assert_eq!(miscounted(&counts, &run(3), Some(&held)).len(), 2);
+        assert_eq!(miscounted(&counts, &run(2), None).len(), 2);
     }
 
     #[test]

@@ -160,7 +160,7 @@ impl Lane<'_> {
         run.end = ending::end(&self.shared.watcher.now(&self.name));
         if let Some(reference) = reference {
             run.violations.extend(ending::differences("", &reference.end, &run.end));
-            run.violations.extend(ending::miscounted(&reference.counts, &run.writes));
+            run.violations.extend(ending::miscounted(&reference.counts, &run.writes, order.plan.as_ref()));
         }
         if let Some(plan) = order.plan.as_ref().filter(|_| !run.hit) {
             run.violations.push(format!("the call of {plan} never came"));
@@ -270,12 +270,12 @@ async fn resyncs(operators: &Operators, proxy: &Proxy) -> Vec<String> {
     let before = proxy.ledger(super::proxy::Ledger::attempted);
     for _ in 0..RESYNCS {
         operators.stop().await;
-        let calls = proxy.ledger(super::proxy::Ledger::len);
+        let calls = proxy.ledger(super::proxy::Ledger::calls);
         operators.start().await;
         let begun = Instant::now();
         let looked = || {
             let idle = proxy.ledger(super::proxy::Ledger::last).is_none_or(|last| last.elapsed() > IDLE);
-            proxy.ledger(super::proxy::Ledger::len) > calls && idle
+            proxy.ledger(super::proxy::Ledger::calls) > calls && idle
         };
         while !looked() && begun.elapsed() < FIRST_LOOK {
             tokio::time::sleep(Duration::from_millis(50)).await;

@@ -75,11 +75,11 @@ impl Mutant {
             (Self::NoSeal, name) if name.starts_with("seal ") => return Rewritten::Swallowed,
             (Self::SwitchFirst, name) if name.starts_with("hold ") => more.extend(switch_of(call)),
             (Self::KeepsOwner, "resize green") => {
-                let kept = call.json.as_array().map(|operations| {
-                    let keeps = |operation: &&Value| !text(operation, "/path").ends_with("ownerReferences");
-                    operations.iter().filter(keeps).cloned().collect()
+                let others = call.json.as_array().map(|operations| {
+                    let stays = |operation: &&Value| !text(operation, "/path").ends_with("ownerReferences");
+                    operations.iter().filter(stays).cloned().collect()
                 });
-                call.set_if_any(kept.map(Value::Array));
+                call.set_if_any(others.map(Value::Array));
             }
             (Self::NoGate, "create green") => {
                 let mut green = call.json.clone();
@@ -91,8 +91,8 @@ impl Mutant {
             (Self::FoldsEarly, name) if name.starts_with("hold ") => {
                 let patch = json!([{"op": "replace", "path": "/spec/template/spec/containers/0/image",
                     "value": replies::image(Scenario::candidate(HOTFIX))}]);
-                let path = format!("/apis/apps/v1/namespaces/{}/deployments/{WORKLOAD}", namespace(call));
-                more.push(call.aside(Method::PATCH, path, "application/json-patch+json", patch));
+                let blue = format!("/apis/apps/v1/namespaces/{}/deployments/{WORKLOAD}", namespace(call));
+                more.push(call.aside(Method::PATCH, blue, "application/json-patch+json", patch));
             }
             (Self::ClaimsEarly, "record verified") => {
                 call.change_status(|status| {

@@ -63,7 +63,7 @@ impl Operators {
     /// Kills what runs, as a lost node does, and starts a successor.
     pub async fn crash(&self) {
         let mut state = self.state.lock().await;
-        self.note_ends(&mut state);
+        Self::note_ends(&mut state);
         for mut child in state.running.drain(..) {
             // One that has just ended by itself was noted above, or is noted by nobody: it could not be told apart.
             let _ = child.kill().await;
@@ -86,7 +86,7 @@ impl Operators {
     /// Tells all to end, and waits for it.
     pub async fn stop(&self) {
         let mut state = self.state.lock().await;
-        self.note_ends(&mut state);
+        Self::note_ends(&mut state);
         for child in std::mem::take(&mut state.running) {
             let told = end(child).await;
             state.complaints.extend(told);
@@ -94,7 +94,7 @@ impl Operators {
     }
 
     /// An operator that has ended although nobody told it to.
-    fn note_ends(&self, state: &mut State) {
+    fn note_ends(state: &mut State) {
         let mut ended = Vec::new();
         state.running.retain_mut(|child| match child.try_wait() {
             Ok(Some(status)) => {
@@ -109,7 +109,7 @@ impl Operators {
     /// What was wrong with the processes, and what they said that no operator may say.
     pub async fn complaints(&self) -> Vec<String> {
         let mut state = self.state.lock().await;
-        self.note_ends(&mut state);
+        Self::note_ends(&mut state);
         let said = fs::read_to_string(&self.log).unwrap_or_default();
         let forbidden = ["panicked at", "Panicked", "a write was refused by the operator itself"];
         let lines = said.lines().filter(|line| forbidden.iter().any(|word| line.contains(word)));

@@ -86,8 +86,7 @@ impl People {
         }
         let serves = |world: &World| {
             let ready = |service: &&str| super::laws::sides(world, service).blue == REPLICAS;
-            scenario.services.iter().all(|service| ready(service))
-                && world.get(Kind::Deployment, WORKLOAD).is_some_and(is_rolled_out)
+            scenario.services.iter().all(ready) && world.get(Kind::Deployment, WORKLOAD).is_some_and(is_rolled_out)
         };
         if watcher.until(&self.lane, PATIENCE, serves).await {
             return Ok(());

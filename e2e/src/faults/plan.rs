@@ -111,11 +111,11 @@ pub fn sample(all: &[Plan], count: usize, seed: u64) -> Vec<Plan> {
     // Of four plans three are about writes: that is where harm is done.
     let (mut writes, mut others) = (writes.into_iter(), others.into_iter());
     let mut chosen = Vec::new();
-    let mut seen = BTreeSet::new();
+    let mut known = BTreeSet::new();
     while chosen.len() < count {
-        let preferred = if chosen.len() % 4 == 3 { others.next() } else { writes.next() };
-        let Some(plan) = preferred.or_else(|| writes.next()).or_else(|| others.next()) else { break };
-        if seen.insert(plan.clone()) {
+        let first = if chosen.len() % 4 == 3 { others.next() } else { writes.next() };
+        let Some(plan) = first.or_else(|| writes.next()).or_else(|| others.next()) else { break };
+        if known.insert(plan.clone()) {
             chosen.push(plan);
         }
     }

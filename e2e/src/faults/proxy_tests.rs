@@ -143,7 +143,7 @@ async fn an_answer_a_reset_and_a_death_before_the_write_keep_it_from_being_made(
 #[tokio::test]
 async fn a_held_write_is_made_after_its_maker_is_dead() {
     let stage = stage("x/delete preview#1/hold-past-successor").await;
-    let (_, ()) = tokio::join!(async { assert!(stage.write().await.is_err()) }, async {
+    let ((), ()) = tokio::join!(async { assert!(stage.write().await.is_err()) }, async {
         while !stage.proxy.is_holding() {
             tokio::time::sleep(Duration::from_millis(10)).await;
         }

@@ -42,6 +42,8 @@ pub struct Settings {
     pub mutants: bool,
     /// Scenarios whose names contain one of these words; all where there are none.
     pub scenarios: Vec<String>,
+    /// These faults only; all where there are none.
+    pub faults: Vec<String>,
 }
 
 /// Plays it.
@@ -121,7 +123,8 @@ fn plans(settings: &Settings, chosen: &[&Scenario], sites: &BTreeMap<String, Sit
         return vec![only.clone()];
     }
     let of = |scenario: &&Scenario| sites.get(scenario.name).map(|sites| sites.plans(scenario.name));
-    let all: Vec<Plan> = chosen.iter().filter_map(of).flatten().collect();
+    let asked = |plan: &Plan| settings.faults.is_empty() || settings.faults.contains(&plan.fault.to_string());
+    let all: Vec<Plan> = chosen.iter().filter_map(of).flatten().filter(asked).collect();
     plan::sample(&all, settings.plans.unwrap_or(usize::MAX), settings.seed)
 }
 

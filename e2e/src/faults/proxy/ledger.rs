@@ -105,7 +105,7 @@ impl Ledger {
     }
 
     /// How many calls there were.
-    pub fn len(&self) -> usize {
+    pub fn calls(&self) -> usize {
         self.entries.len()
     }
 

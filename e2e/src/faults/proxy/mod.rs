@@ -186,6 +186,7 @@ impl Call {
     }
 
     /// The same caller asks something else.
+    #[must_use]
     pub fn aside(&self, method: Method, path: String, media: &'static str, json: Value) -> Self {
         let mut headers = self.headers.clone();
         headers.insert(CONTENT_TYPE, HeaderValue::from_static(media));
