@@ -25,9 +25,12 @@ use super::world::Kind;
 use crate::cluster::Cluster;
 use crate::lab::LabError;
 
-/// How long a plan may take to come to its end: a rollout takes half a minute, a lost answer ten seconds more, a late create is
-/// removed after 75 s, and the machine does other things.
+/// How long a plan may take to come to its end: a rollout takes half a minute, a lost answer ten seconds more, and the machine
+/// does other things.
 const PATIENCE: Duration = Duration::from_secs(180);
+
+/// A creation that was held is found and removed 75 s after the end; on a busy machine all of it took 180 s.
+const PATIENCE_HELD: Duration = Duration::from_secs(360);
 
 /// Where a watch is frozen every wait takes up to half a minute.
 const PATIENCE_FROZEN: Duration = Duration::from_secs(420);
@@ -210,11 +213,11 @@ impl Lane<'_> {
     /// Waits for the end of the scenario, lets a held write go on when the successor rests, and waits for the end again. Says what
     /// did not come about.
     async fn to_the_end(&self, order: &Order, proxy: &Proxy) -> Option<String> {
-        let frozen = order.plan.as_ref().is_some_and(|plan| plan.fault == Fault::WatchFrozen);
-        let patience = match (order.mutant, frozen) {
+        let patience = match (order.mutant, order.plan.as_ref().map(|plan| plan.fault)) {
             (Some(_), _) => PATIENCE_MUTANT,
-            (None, true) => PATIENCE_FROZEN,
-            (None, false) => PATIENCE,
+            (None, Some(Fault::WatchFrozen)) => PATIENCE_FROZEN,
+            (None, Some(Fault::Held)) => PATIENCE_HELD,
+            (None, _) => PATIENCE,
         };
         let begun = tokio::time::Instant::now();
         let mut quiet_since = begun;
