@@ -18,7 +18,7 @@ use crate::cluster::{Cluster, Options};
 use crate::images::program;
 use crate::lab::{Asked, Ground, LabError};
 
-/// The cluster's name.
+/// The cluster's name where `HOTFIX_CLUSTER_NAME` says no other: two suites can run beside each other on clusters of their own.
 const CLUSTER: &str = "faults";
 
 /// Runs without a fault of each scenario: what differs between them is no fault's doing.
@@ -49,7 +49,8 @@ pub struct Settings {
 /// Plays it.
 pub fn run(settings: &Settings) -> Result<Summary, LabError> {
     let operator = program("hotfix-operator").asked(|| "looking for the operator".to_owned())?;
-    let options = Options::named(CLUSTER)?.control_plane_only();
+    let name = std::env::var("HOTFIX_CLUSTER_NAME").unwrap_or_else(|_| CLUSTER.to_owned());
+    let options = Options::named(&name)?.control_plane_only();
     let attach = std::env::var("ATTACH").is_ok_and(|value| value == "1");
     let found = attach.then(|| Cluster::attach(&options.name).ok()).flatten();
     let cluster = match found {
@@ -59,11 +60,17 @@ pub fn run(settings: &Settings) -> Result<Summary, LabError> {
     let folder = std::env::temp_dir().join(format!("hotfix-faults-{}", std::process::id()));
     std::fs::create_dir_all(&folder).asked(|| format!("making {}", folder.display()))?;
     let name = cluster.name().clone();
-    cluster.run(async || {
+    let kept = folder.clone();
+    let played = cluster.run(async || {
         // A second handle, for helm and kubectl; the first one owns the cluster.
         let ground = Ground::Local(Cluster::attach(&name)?);
         play(settings, Cluster::attach(&name)?, &ground, operator, folder).await
-    })?
+    })?;
+    // Tokens and logs; the logs of what went wrong are for whoever looks.
+    if played.as_ref().is_ok_and(Summary::is_good) {
+        let _ = std::fs::remove_dir_all(kept);
+    }
+    played
 }
 
 async fn play(
