@@ -14,6 +14,7 @@ pub mod check;
 pub mod cluster;
 pub mod demo;
 pub mod digest;
+pub mod faults;
 pub mod http;
 pub mod images;
 pub mod lab;

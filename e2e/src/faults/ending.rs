@@ -1,0 +1,242 @@
+//! How a run ended: what is left, what the end looks like without what differs by nature, and how it compares to runs without a
+//! fault.
+
+use std::collections::BTreeMap;
+
+use securityhotfix::api::names::{FINALIZER, HOTFIX_UID, MANAGER, MARK, SLOT};
+use serde_json::{Value, json};
+
+use super::fault::Fault;
+use super::laws::image;
+use super::plan::Plan;
+use super::scenario::{Scenario, WORKLOAD};
+use super::world::{Kind, World, annotation, condition, label, list, text};
+
+/// Everything of ours that is there but for the records.
+pub fn leftovers(world: &World) -> Vec<String> {
+    let mut left = Vec::new();
+    for kind in [Kind::Deployment, Kind::ReplicaSet, Kind::Pod, Kind::Service, Kind::Budget, Kind::Job] {
+        for object in world.all(kind) {
+            let name = text(object, "/metadata/name");
+            let ours = label(object, SLOT).is_some() || label(object, HOTFIX_UID).is_some();
+            if ours {
+                left.push(format!("{kind:?} {name}"));
+            }
+            let signed = list(object, "/metadata/managedFields").iter().any(|entry| text(entry, "/manager") == MANAGER);
+            if signed && !ours && matches!(kind, Kind::Deployment | Kind::Service) {
+                left.push(format!("fields of ours in {kind:?} {name}"));
+            }
+            if annotation(object, MARK).is_some() {
+                left.push(format!("the mark of {kind:?} {name}"));
+            }
+        }
+    }
+    let slotted = world
+        .all(Kind::Service)
+        .filter(|service| service.pointer("/spec/selector").is_some_and(|it| it.get(SLOT).is_some()));
+    left.extend(slotted.map(|service| format!("the slot in Service {}", text(service, "/metadata/name"))));
+    let claims =
+        world.all(Kind::Lease).map(|lease| text(lease, "/metadata/name")).filter(|name| name.starts_with("hotfix-"));
+    left.extend(claims.map(|name| format!("the claim {name}")));
+    let held =
+        world.all(Kind::Hotfix).filter(|hotfix| list(hotfix, "/metadata/finalizers").iter().any(|it| it == FINALIZER));
+    left.extend(held.map(|hotfix| format!("the finalizer of {}", text(hotfix, "/metadata/name"))));
+    left
+}
+
+/// What of the scenario's end is not there yet.
+pub fn missing(world: &World, scenario: &Scenario) -> Vec<String> {
+    let mut missing = leftovers(world);
+    for (name, ends) in scenario.ends {
+        match (world.get(Kind::Hotfix, name), ends) {
+            (Some(hotfix), Some(_)) if condition(hotfix, "Finished") == "True" => {}
+            (None, None) => {}
+            (Some(hotfix), _) => {
+                let ready = list(hotfix, "/status/conditions").iter().find(|it| text(it, "/type") == "Ready");
+                let told = ready.map_or("", |ready| text(ready, "/message"));
+                missing.push(format!("{name} is {}: {told}", text(hotfix, "/status/phase")));
+            }
+            (None, Some(_)) => missing.push(format!("{name} is not there")),
+        }
+    }
+    let unready =
+        world.all(Kind::Pod).filter(|pod| label(pod, "app") == Some(WORKLOAD) && condition(pod, "Ready") != "True");
+    missing.extend(unready.map(|pod| format!("pod {} is not ready", text(pod, "/metadata/name"))));
+    missing
+}
+
+/// The end without uids, versions, times and names that are drawn.
+pub fn end(world: &World) -> Value {
+    let hotfix = |hotfix: &Value| {
+        let attempt = hotfix.pointer("/status/attempt").unwrap_or(&Value::Null);
+        let conditions: BTreeMap<&str, String> = list(hotfix, "/status/conditions")
+            .iter()
+            .map(|it| (text(it, "/type"), format!("{} {}", text(it, "/status"), text(it, "/reason"))))
+            .collect();
+        let verdicts: Vec<String> = list(attempt, "/verdicts")
+            .iter()
+            .map(|it| format!("{} {} {}", text(it, "/gate"), text(it, "/check"), text(it, "/verdict")))
+            .collect();
+        let milestones: Vec<&String> = attempt
+            .as_object()
+            .into_iter()
+            .flatten()
+            .filter(|(_, value)| !value.is_null())
+            .map(|(key, _)| key)
+            .collect();
+        json!({
+            "phase": text(hotfix, "/status/phase"), "traffic": hotfix.pointer("/status/traffic"),
+            "conditions": conditions, "verdicts": verdicts, "has": milestones,
+            "number": attempt.get("number"), "outcome": attempt.get("outcome"), "folds": attempt.get("folds"),
+            "latch": attempt.pointer("/latch/reason"),
+            "history": list(hotfix, "/status/history").iter().map(|it| text(it, "/outcome")).collect::<Vec<_>>(),
+            "finalizers": hotfix.pointer("/metadata/finalizers"),
+        })
+    };
+    let owned = |object: &Value| {
+        let mut object = object.clone();
+        if let Some(annotations) = object.pointer_mut("/metadata/annotations").and_then(Value::as_object_mut) {
+            annotations.remove("deployment.kubernetes.io/revision");
+        }
+        let mut spec = object["spec"].take();
+        for field in ["clusterIP", "clusterIPs"] {
+            if let Some(spec) = spec.as_object_mut() {
+                spec.remove(field);
+            }
+        }
+        json!({"labels": object.pointer("/metadata/labels"), "annotations": object.pointer("/metadata/annotations"), "spec": spec})
+    };
+    let named = |kind: Kind, shown: &dyn Fn(&Value) -> Value| -> BTreeMap<String, Value> {
+        world.all(kind).map(|object| (text(object, "/metadata/name").to_owned(), shown(object))).collect()
+    };
+    let mut pods: Vec<String> =
+        world.all(Kind::Pod).map(|pod| format!("{} {}", image(&pod["spec"]), condition(pod, "Ready"))).collect();
+    pods.sort();
+    let mut reports: Vec<Value> = world
+        .all(Kind::Report)
+        .map(|report| {
+            json!({
+                "hotfix": report.pointer("/spec/hotfix/name"),
+                "outcome": report.pointer("/spec/attempt/outcome"),
+                "closed": report.pointer("/spec/closedAt").is_some(),
+            })
+        })
+        .collect();
+    reports.sort_by_key(Value::to_string);
+    json!({
+        "hotfixes": named(Kind::Hotfix, &hotfix), "services": named(Kind::Service, &owned),
+        "deployments": named(Kind::Deployment, &owned), "pods": pods, "reports": reports,
+        "jobs": named(Kind::Job, &|_| Value::Null), "leases": named(Kind::Lease, &|_| Value::Null),
+        "budgets": named(Kind::Budget, &|_| Value::Null),
+    })
+}
+
+/// Where two ends differ, a line each.
+pub fn differences(path: &str, wanted: &Value, seen: &Value) -> Vec<String> {
+    match (wanted, seen) {
+        (Value::Object(wanted), Value::Object(seen)) => {
+            let keys: std::collections::BTreeSet<_> = wanted.keys().chain(seen.keys()).collect();
+            let at = |of: &serde_json::Map<String, Value>, key: &String| of.get(key).cloned().unwrap_or_default();
+            keys.into_iter()
+                .flat_map(|key| differences(&format!("{path} {key}"), &at(wanted, key), &at(seen, key)))
+                .collect()
+        }
+        (wanted, seen) if wanted == seen => Vec::new(),
+        (wanted, seen) => vec![format!("the end differs at{path}: {wanted} without a fault, {seen} with it")],
+    }
+}
+
+/// How often each write was made in runs without a fault: at least and at most.
+pub type Counts = BTreeMap<String, (usize, usize)>;
+
+/// Joins the writes of one more run without a fault.
+pub fn join(counts: &mut Option<Counts>, run: &BTreeMap<String, usize>) {
+    let Some(known) = counts else {
+        *counts = Some(run.iter().map(|(name, count)| (name.clone(), (*count, *count))).collect());
+        return;
+    };
+    for (name, (least, most)) in known.iter_mut() {
+        let count = run.get(name).copied().unwrap_or(0);
+        *least = count.min(*least);
+        *most = count.max(*most);
+    }
+    for (name, count) in run {
+        known.entry(name.clone()).or_insert((0, *count));
+    }
+}
+
+/// Conditions told to people while the operator waits or is refused: what they are depends on when it looks.
+const TOLD_MAX: usize = 6;
+
+/// What may be made once more under a plan: an object whose creation was held is made again when the creation goes on after all,
+/// and then has to be removed again.
+fn allowed_more(plan: Option<&Plan>) -> Vec<String> {
+    let Some(plan) = plan.filter(|plan| plan.fault == Fault::Held) else { return Vec::new() };
+    let removed = match plan.call.split_once(' ') {
+        Some(("create", what)) => format!("delete {what}"),
+        _ if plan.call.starts_with("claim") => plan.call.replace("claim", "unclaim"),
+        _ => return Vec::new(),
+    };
+    vec![plan.call.clone(), removed]
+}
+
+/// Writes that were made more or less often than without a fault.
+pub fn miscounted(wanted: &Counts, seen: &BTreeMap<String, usize>, plan: Option<&Plan>) -> Vec<String> {
+    let more = allowed_more(plan);
+    let names: std::collections::BTreeSet<_> = wanted.keys().chain(seen.keys()).collect();
+    let mut wrong = Vec::new();
+    for name in names {
+        let count = seen.get(name).copied().unwrap_or(0);
+        let (mut least, mut most) = wanted.get(name).copied().unwrap_or((0, 0));
+        if name.starts_with("record told") {
+            (least, most) = (0, most + TOLD_MAX);
+        }
+        most += usize::from(more.contains(name));
+        if count < least || count > most {
+            let wanted = if least == most { least.to_string() } else { format!("{least} to {most}") };
+            wrong.push(format!("\"{name}\" was made {count} times, and {wanted} times without a fault"));
+        }
+    }
+    wrong
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_write_more_or_less_is_told_and_what_is_told_to_people_may_vary() {
+        let run = |switch: usize, told: usize| {
+            BTreeMap::from([("switch web".to_owned(), switch), ("record told".to_owned(), told)])
+        };
+        let mut counts = None;
+        join(&mut counts, &run(1, 0));
+        join(&mut counts, &run(1, 2));
+        let counts = counts.unwrap();
+        assert!(miscounted(&counts, &run(1, 5), None).is_empty());
+        assert_eq!(
+            miscounted(&counts, &run(2, 0), None),
+            ["\"switch web\" was made 2 times, and 1 times without a fault"]
+        );
+        assert_eq!(miscounted(&counts, &run(0, 0), None).len(), 1);
+    }
+
+    #[test]
+    fn a_creation_that_comes_late_may_be_seen_twice_and_undone_once_more() {
+        let run =
+            |count: usize| BTreeMap::from([("create green".to_owned(), count), ("delete green".to_owned(), count)]);
+        let mut counts = None;
+        join(&mut counts, &run(1));
+        let (counts, held) = (counts.unwrap(), "happy/create green#1/hold-past-successor".parse().unwrap());
+        assert!(miscounted(&counts, &run(2), Some(&held)).is_empty());
+        assert_eq!(miscounted(&counts, &run(3), Some(&held)).len(), 2);
+        assert_eq!(miscounted(&counts, &run(2), None).len(), 2);
+    }
+
+    #[test]
+    fn a_difference_is_told_by_its_place() {
+        let (a, b) = (json!({"pods": [1], "same": {"x": 1}}), json!({"pods": [2], "same": {"x": 1}}));
+        assert_eq!(differences("", &a, &b), ["the end differs at pods: [1] without a fault, [2] with it"]);
+        assert!(differences("", &a, &a).is_empty());
+    }
+}

@@ -1,0 +1,129 @@
+//! What can go wrong with a call.
+
+use std::fmt;
+use std::str::FromStr;
+
+/// What is done to one call, or to every watch of one kind.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Fault {
+    /// The operator is killed before the write reaches the API server.
+    KillBefore,
+    /// The write is made, and the operator is killed before it hears of it.
+    KillAfter,
+    /// The write is made, and its answer is lost.
+    LostReply,
+    /// The write is not made, and no answer comes.
+    TimeOut,
+    /// The write is held; the operator is killed; its successor comes to rest; then the write reaches the API server.
+    Held,
+    /// The API server answers so without making the write.
+    Answer(u16),
+    /// The connection is reset before the write is made.
+    Reset,
+    /// Another operator is started, and the first is told to stop, right after this write.
+    Handover,
+    /// The read fails.
+    ReadFails,
+    /// The read takes two seconds longer.
+    ReadDelayed,
+    /// From the first record of the attempt on, nothing more comes through.
+    WatchFrozen,
+    /// The stream is cut instead of telling an event, several times.
+    WatchDropped,
+    /// Only the last of several events of one object is told.
+    WatchCoalesced,
+    /// Every event is told twice.
+    WatchDuplicated,
+    /// The stream ends with 410 instead of telling an event, several times: everything has to be listed anew.
+    WatchGone,
+}
+
+/// What is done to each write.
+pub const WRITES: [Fault; 12] = [
+    Fault::KillBefore,
+    Fault::KillAfter,
+    Fault::LostReply,
+    Fault::TimeOut,
+    Fault::Held,
+    Fault::Answer(409),
+    Fault::Answer(422),
+    Fault::Answer(429),
+    Fault::Answer(500),
+    Fault::Answer(503),
+    Fault::Answer(504),
+    Fault::Reset,
+];
+
+/// What is done to each read.
+pub const READS: [Fault; 2] = [Fault::ReadFails, Fault::ReadDelayed];
+
+/// What is done to each kind of watch.
+pub const WATCHES: [Fault; 5] =
+    [Fault::WatchFrozen, Fault::WatchDropped, Fault::WatchCoalesced, Fault::WatchDuplicated, Fault::WatchGone];
+
+impl Fault {
+    fn word(self) -> &'static str {
+        match self {
+            Self::KillBefore => "kill-before",
+            Self::KillAfter => "kill-after",
+            Self::LostReply => "commit-and-drop",
+            Self::TimeOut => "time-out",
+            Self::Held => "hold-past-successor",
+            Self::Answer(409) => "409",
+            Self::Answer(422) => "422",
+            Self::Answer(429) => "429",
+            Self::Answer(500) => "500",
+            Self::Answer(503) => "503",
+            Self::Answer(_) => "504",
+            Self::Reset => "reset",
+            Self::Handover => "handover",
+            Self::ReadFails => "fail",
+            Self::ReadDelayed => "delay",
+            Self::WatchFrozen => "freeze",
+            Self::WatchDropped => "drop",
+            Self::WatchCoalesced => "coalesce",
+            Self::WatchDuplicated => "duplicate",
+            Self::WatchGone => "410",
+        }
+    }
+
+    /// Whether it is about every stream of a kind instead of one call.
+    pub fn is_of_watches(self) -> bool {
+        WATCHES.contains(&self)
+    }
+}
+
+impl fmt::Display for Fault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.word())
+    }
+}
+
+impl FromStr for Fault {
+    type Err = String;
+
+    fn from_str(word: &str) -> Result<Self, String> {
+        // A watch's 410 is told from an answer by the call it is for, see `Plan::from_str`.
+        let all = WRITES.into_iter().chain([Self::Handover]).chain(READS).chain(WATCHES);
+        let words = || all.clone().map(Self::word).collect::<Vec<_>>().join(", ");
+        all.clone().find(|fault| fault.word() == word).ok_or_else(|| format!("{word:?} is no fault: {}", words()))
+    }
+}
+
+/// What the API server would say with this code.
+pub fn status(code: u16) -> serde_json::Value {
+    let (reason, message) = match code {
+        409 => {
+            ("Conflict", "the object has been modified; please apply your changes to the latest version and try again")
+        }
+        422 => ("Invalid", "the server rejected our request due to an error in our request"),
+        429 => ("TooManyRequests", "too many requests, please try again later"),
+        503 => ("ServiceUnavailable", "the server is currently unable to handle the request"),
+        504 => ("Timeout", "Timeout: request did not complete within requested timeout"),
+        _ => ("InternalError", "an error on the server has prevented the request from succeeding"),
+    };
+    serde_json::json!({
+        "kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Failure",
+        "reason": reason, "message": message, "code": code,
+    })
+}

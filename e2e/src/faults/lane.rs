@@ -1,0 +1,290 @@
+//! A lane: two namespaces with an operator and a proxy of their own, in which plans are played one after the other.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use futures::FutureExt;
+use kube::Client;
+use serde_json::Value;
+
+use super::ending::{self, Counts};
+use super::fault::Fault;
+use super::ground;
+use super::laws::{self, Facts};
+use super::mutant::Mutant;
+use super::operator::Operators;
+use super::people::{People, is_restless};
+use super::plan::{Plan, Sites};
+use super::proxy::{Proxy, Script};
+use super::replies::REGISTRY;
+use super::scenario::{HOTFIX, Scenario, WORKLOAD};
+use super::watcher::Watcher;
+use super::world::Kind;
+use crate::cluster::Cluster;
+use crate::lab::LabError;
+
+/// How long a plan may take to come to its end: a rollout takes half a minute, a lost answer ten seconds more, and the machine
+/// does other things.
+const PATIENCE: Duration = Duration::from_secs(180);
+
+/// A creation that was held is found and removed 75 s after the end; on a busy machine all of it took 180 s.
+const PATIENCE_HELD: Duration = Duration::from_secs(360);
+
+/// Where a watch is frozen every wait takes up to half a minute.
+const PATIENCE_FROZEN: Duration = Duration::from_secs(420);
+
+/// A mutant that gets stuck is not waited for as long.
+const PATIENCE_MUTANT: Duration = Duration::from_secs(75);
+
+/// A successor is at rest when it has written nothing for so long: longer than the drain, the longest of its waits here.
+const QUIET: Duration = Duration::from_secs(18);
+
+/// How often it is looked whether a plan has come to its end.
+const LOOK: Duration = Duration::from_millis(250);
+
+/// The operator is done with a look when it has asked nothing for so long.
+const IDLE: Duration = Duration::from_millis(700);
+
+/// How often the operator is started once more after the end, to see that it writes nothing.
+const RESYNCS: usize = 3;
+
+/// How long the first look after a start may take to come, on a busy machine.
+const FIRST_LOOK: Duration = Duration::from_secs(15);
+
+/// What all lanes share.
+pub struct Shared {
+    /// The cluster.
+    pub cluster: Cluster,
+    /// A client with every right.
+    pub admin: Client,
+    /// A client with none.
+    pub bare: Client,
+    /// The observer.
+    pub watcher: Watcher,
+    /// The operator's program.
+    pub operator: PathBuf,
+    /// Where kubeconfigs and logs go.
+    pub folder: PathBuf,
+}
+
+/// One lane.
+pub struct Lane<'a> {
+    /// What all lanes share.
+    pub shared: &'a Shared,
+    /// Its name and its namespace's.
+    pub name: String,
+    /// The token of its operator.
+    pub token: String,
+}
+
+/// What is to be played.
+#[derive(Debug, Clone)]
+pub struct Order {
+    /// The story.
+    pub scenario: &'static Scenario,
+    /// What goes wrong; nothing in a run for comparison.
+    pub plan: Option<Plan>,
+    /// What is wrong with the operator.
+    pub mutant: Option<Mutant>,
+}
+
+/// What came of it.
+#[derive(Debug, Clone, Default)]
+pub struct Run {
+    /// What was wrong.
+    pub violations: Vec<String>,
+    /// Whether the fault was met.
+    pub hit: bool,
+    /// The calls in which something can go wrong.
+    pub sites: Sites,
+    /// How often each write was made.
+    pub writes: BTreeMap<String, usize>,
+    /// What the end looks like.
+    pub end: Value,
+    /// The writes in their order.
+    pub told: Vec<String>,
+    /// Versions judged.
+    pub versions: usize,
+    /// How long it took.
+    pub took: Duration,
+}
+
+/// What runs without a fault look like.
+#[derive(Debug, Clone, Default)]
+pub struct Reference {
+    /// Their end.
+    pub end: Value,
+    /// Their writes.
+    pub counts: Counts,
+}
+
+impl Lane<'_> {
+    /// Plays one order. `reference` is what it is compared with.
+    pub async fn play(&self, order: &Order, reference: Option<&Reference>) -> Result<Run, LabError> {
+        let begun = Instant::now();
+        let people = People { client: self.shared.admin.clone(), lane: self.name.clone() };
+        people.clear(&self.shared.watcher).await?;
+        people.deploy(order.scenario, &self.shared.watcher).await?;
+        let world = self.shared.watcher.now(&self.name);
+        let facts = Facts {
+            scenario: order.scenario,
+            blue: world.get(Kind::Deployment, WORKLOAD).cloned().unwrap_or_default(),
+            services: world.all(Kind::Service).cloned().collect(),
+        };
+        self.shared.watcher.begin(&self.name);
+
+        let (operators, proxy) = self.start(order, &people).await?;
+        people.ask(HOTFIX).await?;
+        operators.start().await;
+
+        let mut run = Run::default();
+        run.violations.extend(self.to_the_end(order, &proxy).await);
+        run.writes = proxy.ledger(super::proxy::Ledger::writes);
+        run.sites = proxy.ledger(super::proxy::Ledger::sites);
+        run.told = proxy.ledger(super::proxy::Ledger::told);
+        run.hit = proxy.ledger(super::proxy::Ledger::is_hit);
+        // What did not come to its end is not expected to be quiet.
+        if run.violations.is_empty() {
+            run.violations.extend(resyncs(&operators, &proxy).await);
+        }
+        operators.stop().await;
+        run.violations.extend(operators.complaints().await);
+        run.violations.extend(proxy.troubles());
+        match self.shared.watcher.history(&self.name).await {
+            Ok(history) => {
+                run.versions = history.events.len();
+                run.violations.extend(laws::broken(&history, &facts));
+            }
+            Err(why) => run.violations.push(why),
+        }
+        run.violations.extend(self.shared.watcher.gaps());
+        run.end = ending::end(&self.shared.watcher.now(&self.name));
+        if let Some(reference) = reference {
+            run.violations.extend(ending::differences("", &reference.end, &run.end));
+            run.violations.extend(ending::miscounted(&reference.counts, &run.writes, order.plan.as_ref()));
+        }
+        if let Some(plan) = order.plan.as_ref().filter(|_| !run.hit) {
+            run.violations.push(format!("the call of {plan} never came"));
+        }
+        run.took = begun.elapsed();
+        Ok(run)
+    }
+
+    async fn start(&self, order: &Order, people: &People) -> Result<(Arc<Operators>, Proxy), LabError> {
+        let io = |what: &str, source| LabError::Io { what: what.to_owned(), source };
+        let file = |ending: &str| self.shared.folder.join(format!("{}.{ending}", self.name));
+        let registries = file("registries");
+        let plain = serde_json::json!([{"host": REGISTRY, "plainHttp": true}]).to_string();
+        std::fs::write(&registries, plain).map_err(|error| io("writing the registries", error))?;
+        let kubeconfig = file("kubeconfig");
+        let (program, lane) = (self.shared.operator.clone(), self.name.clone());
+        // The command needs the cluster only for where it runs, which is known now.
+        let mut wrapped = self.shared.cluster.command(program);
+        wrapped.env("KUBECONFIG", &kubeconfig).env("LOG", "info").env("POD_NAME", &lane).arg("run");
+        wrapped.args(["--watch-namespace", &lane, "--checks-namespace", &format!("{lane}-checks")]);
+        wrapped
+            .args(["--image", &format!("{REGISTRY}/operator:1"), "--listen", "127.0.0.1:0"])
+            .arg("--registries")
+            .arg(&registries);
+        let start = Box::new(move || copy(&wrapped));
+        let operators = Operators::new(start, &file("log")).map_err(|error| io("opening the operator's log", error))?;
+        let operators = Arc::new(operators);
+
+        let people = people.clone();
+        let script = Script {
+            plan: order.plan.clone(),
+            moves: order.scenario.moves,
+            vulnerable: order.scenario.vulnerable,
+            mutant: order.mutant,
+            mover: Box::new(move |happens| {
+                let people = people.clone();
+                async move { people.make(happens).await.map_err(|error| error.to_string()) }.boxed()
+            }),
+        };
+        let proxy = Proxy::start(self.shared.bare.clone(), Arc::clone(&operators), script).await;
+        let proxy = proxy.map_err(|error| io("starting the proxy", error))?;
+        let text = ground::kubeconfig(proxy.address(), &self.token, &lane);
+        std::fs::write(&kubeconfig, text).map_err(|error| io("writing the kubeconfig", error))?;
+        Ok((operators, proxy))
+    }
+
+    /// Waits for the end of the scenario, lets a held write go on when the successor rests, and waits for the end again. Says what
+    /// did not come about.
+    async fn to_the_end(&self, order: &Order, proxy: &Proxy) -> Option<String> {
+        let patience = match (order.mutant, order.plan.as_ref().map(|plan| plan.fault)) {
+            (Some(_), _) => PATIENCE_MUTANT,
+            (None, Some(Fault::WatchFrozen)) => PATIENCE_FROZEN,
+            (None, Some(Fault::Held)) => PATIENCE_HELD,
+            (None, _) => PATIENCE,
+        };
+        let begun = tokio::time::Instant::now();
+        let mut quiet_since = begun;
+        let mut attempted = 0;
+        let mut held = false;
+        loop {
+            tokio::time::sleep(LOOK).await;
+            let now = proxy.ledger(super::proxy::Ledger::attempted);
+            if now != attempted {
+                (attempted, quiet_since) = (now, tokio::time::Instant::now());
+            }
+            let (missing, restless) = self
+                .shared
+                .watcher
+                .look(&self.name, |world| (ending::missing(world, order.scenario), is_restless(world)));
+            let at_rest = missing.is_empty() && !restless;
+            let idle = proxy.ledger(super::proxy::Ledger::last).is_none_or(|last| last.elapsed() > IDLE);
+            if proxy.is_holding() {
+                held = true;
+                if (at_rest && idle) || quiet_since.elapsed() > QUIET {
+                    proxy.release().await;
+                    quiet_since = tokio::time::Instant::now();
+                    // What is made now is to be seen before the end is judged.
+                    tokio::time::sleep(IDLE).await;
+                }
+            } else if at_rest && idle && (!held || quiet_since.elapsed() > IDLE) {
+                return None;
+            }
+            if begun.elapsed() > patience {
+                let told =
+                    if missing.is_empty() { "something is still going on".to_owned() } else { missing.join("; ") };
+                return Some(format!("it did not come to its end within {} s: {told}", patience.as_secs()));
+            }
+        }
+    }
+}
+
+/// A command cannot be cloned; another with the same words and variables can be made.
+fn copy(command: &std::process::Command) -> std::process::Command {
+    let mut copy = std::process::Command::new(command.get_program());
+    copy.args(command.get_args());
+    for (name, value) in command.get_envs() {
+        match value {
+            Some(value) => copy.env(name, value),
+            None => copy.env_remove(name),
+        };
+    }
+    copy
+}
+
+/// Starts the operator anew, several times, each of which makes it look at everything: it must find nothing to write.
+async fn resyncs(operators: &Operators, proxy: &Proxy) -> Vec<String> {
+    let before = proxy.ledger(super::proxy::Ledger::attempted);
+    for _ in 0..RESYNCS {
+        operators.stop().await;
+        let calls = proxy.ledger(super::proxy::Ledger::calls);
+        operators.start().await;
+        let begun = Instant::now();
+        let looked = || {
+            let idle = proxy.ledger(super::proxy::Ledger::last).is_none_or(|last| last.elapsed() > IDLE);
+            proxy.ledger(super::proxy::Ledger::calls) > calls && idle
+        };
+        while !looked() && begun.elapsed() < FIRST_LOOK {
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    }
+    let told = proxy.ledger(super::proxy::Ledger::told);
+    let more = told.get(before..).unwrap_or_default();
+    more.iter().map(|write| format!("after the end, when started anew, the operator wrote: {write}")).collect()
+}

@@ -1,0 +1,187 @@
+//! A plan: one scenario, one call in it, and what is done to that call. Which plans there are, and which of them a sample takes.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+use std::str::FromStr;
+
+use super::fault::{Fault, READS, WATCHES, WRITES};
+
+/// One run with one fault.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Plan {
+    /// The scenario's name.
+    pub scenario: String,
+    /// The call's name, `all` for every watch.
+    pub call: String,
+    /// Which call of that name, from 1; 0 for a fault of every stream of a kind.
+    pub nth: usize,
+    /// What is done to it.
+    pub fault: Fault,
+}
+
+impl fmt::Display for Plan {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}", self.scenario, self.call)?;
+        if self.nth > 0 {
+            write!(f, "#{}", self.nth)?;
+        }
+        write!(f, "/{}", self.fault)
+    }
+}
+
+impl FromStr for Plan {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let parts = text.split_once('/').and_then(|(scenario, rest)| Some((scenario, rest.rsplit_once('/')?)));
+        let (scenario, (call, word)) = parts.ok_or_else(|| format!("{text:?} is no plan: SCENARIO/CALL#N/FAULT"))?;
+        let (call, nth) = match call.rsplit_once('#') {
+            Some((call, nth)) => (call, nth.parse().map_err(|_| format!("{nth:?} is no number"))?),
+            None => (call, 0),
+        };
+        let fault = if nth == 0 && word == "410" { Fault::WatchGone } else { word.parse()? };
+        Ok(Self { scenario: scenario.to_owned(), call: call.to_owned(), nth, fault })
+    }
+}
+
+/// The calls of a scenario in which something can go wrong, as its fault-free runs made them.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Sites {
+    /// Writes, in their order: name and which of that name.
+    pub writes: Vec<(String, usize)>,
+    /// Reads, each by its kind and the write it came after.
+    pub reads: Vec<String>,
+    /// Kinds of watches.
+    pub watches: Vec<String>,
+}
+
+impl Sites {
+    /// Every plan of a scenario.
+    pub fn plans(&self, scenario: &str) -> Vec<Plan> {
+        let plan = |call: &str, nth, fault| Plan { scenario: scenario.to_owned(), call: call.to_owned(), nth, fault };
+        let mut plans = Vec::new();
+        for (call, nth) in &self.writes {
+            plans.extend(WRITES.into_iter().map(|fault| plan(call, *nth, fault)));
+            if call.starts_with("record") {
+                plans.push(plan(call, *nth, Fault::Handover));
+            }
+        }
+        for call in &self.reads {
+            plans.extend(READS.into_iter().map(|fault| plan(call, 1, fault)));
+        }
+        for kind in self.watches.iter().map(String::as_str).chain(["watch all"]) {
+            plans.extend(WATCHES.into_iter().map(|fault| plan(kind, 0, fault)));
+        }
+        plans
+    }
+}
+
+/// The number of pairs of a write and a fault there are.
+pub fn pairs(sites: &BTreeMap<String, Sites>) -> usize {
+    sites.values().map(|sites| sites.writes.len()).sum::<usize>() * WRITES.len()
+}
+
+/// A sample of `count` plans, the same for the same seed: so spread that calls meet a fault before any meets a second one, and
+/// that every scenario, every fault, reads and watches have their part.
+pub fn sample(all: &[Plan], count: usize, seed: u64) -> Vec<Plan> {
+    let mut dice = Dice(seed);
+    // Each call's faults in drawn order, then round after round one of each call, calls in drawn order too.
+    let mut calls: BTreeMap<(&str, &str, usize), Vec<&Plan>> = BTreeMap::new();
+    for plan in all {
+        calls.entry((&plan.scenario, &plan.call, plan.nth)).or_default().push(plan);
+    }
+    let is_write = |plan: &Plan| WRITES.contains(&plan.fault) || plan.fault == Fault::Handover;
+    let mut writes: Vec<Vec<&Plan>> = Vec::new();
+    let mut others: Vec<Vec<&Plan>> = Vec::new();
+    for (_, mut plans) in calls {
+        dice.shuffle(&mut plans);
+        if is_write(plans[0]) { writes.push(plans) } else { others.push(plans) }
+    }
+    dice.shuffle(&mut writes);
+    dice.shuffle(&mut others);
+    let rounds = |lists: Vec<Vec<&Plan>>| {
+        let longest = lists.iter().map(Vec::len).max().unwrap_or(0);
+        let mut order = Vec::new();
+        for round in 0..longest {
+            order.extend(lists.iter().filter_map(|plans| plans.get(round).copied().cloned()));
+        }
+        order
+    };
+    let (writes, others) = (rounds(writes), rounds(others));
+    // Of four plans three are about writes: that is where harm is done.
+    let (mut writes, mut others) = (writes.into_iter(), others.into_iter());
+    let mut chosen = Vec::new();
+    let mut known = BTreeSet::new();
+    while chosen.len() < count {
+        let first = if chosen.len() % 4 == 3 { others.next() } else { writes.next() };
+        let Some(plan) = first.or_else(|| writes.next()).or_else(|| others.next()) else { break };
+        if known.insert(plan.clone()) {
+            chosen.push(plan);
+        }
+    }
+    chosen
+}
+
+/// A small generator of numbers that look drawn: the same everywhere for the same seed, which a library's need not be.
+struct Dice(u64);
+
+impl Dice {
+    fn next(&mut self) -> u64 {
+        // SplitMix64: every seed is as good as any other, also 0.
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut mixed = self.0;
+        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        mixed ^ (mixed >> 31)
+    }
+
+    fn shuffle<T>(&mut self, items: &mut [T]) {
+        for last in (1..items.len()).rev() {
+            let bound = u64::try_from(last + 1).unwrap_or(u64::MAX);
+            items.swap(last, usize::try_from(self.next() % bound).unwrap_or(0));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn sites() -> Sites {
+        Sites {
+            writes: vec![("record begun".into(), 1), ("switch web".into(), 1), ("seal web".into(), 2)],
+            reads: vec!["list pods after switch web".into()],
+            watches: vec!["watch pods".into()],
+        }
+    }
+
+    #[test]
+    fn a_plan_is_read_as_it_is_written() {
+        for plan in sites().plans("happy") {
+            assert_eq!(plan.to_string().parse::<Plan>().as_ref(), Ok(&plan));
+        }
+        let plan: Plan = "happy/switch web#1/commit-and-drop".parse().unwrap();
+        assert_eq!((plan.call.as_str(), plan.nth, plan.fault), ("switch web", 1, Fault::LostReply));
+        for odd in ["", "happy", "happy/switch web", "happy/switch web#x/409", "happy/switch web#1/nothing"] {
+            assert!(odd.parse::<Plan>().is_err(), "{odd}");
+        }
+    }
+
+    #[test]
+    fn every_write_meets_every_fault() {
+        let plans = sites().plans("happy");
+        assert_eq!(plans.len(), 3 * 12 + 1 + 2 + 2 * 5);
+        assert_eq!(pairs(&[("happy".to_owned(), sites())].into()), 36);
+    }
+
+    #[test]
+    fn a_sample_is_the_same_for_the_same_seed_and_touches_every_call_first() {
+        let all = sites().plans("happy");
+        let chosen = sample(&all, 6, 7);
+        assert_eq!(chosen, sample(&all, 6, 7));
+        assert_ne!(chosen, sample(&all, 6, 8));
+        let calls: BTreeSet<_> = chosen.iter().map(|plan| &plan.call).collect();
+        assert!(calls.len() >= 4, "{calls:?}");
+        assert_eq!(sample(&all, 1000, 7).len(), all.len(), "no plan twice");
+    }
+}

@@ -1,0 +1,194 @@
+//! Every call of a run, and the one that met its fault.
+
+use std::collections::BTreeMap;
+use std::time::Instant;
+
+use crate::faults::fault::Fault;
+use crate::faults::name::{Class, Name};
+use crate::faults::plan::{Plan, Sites};
+
+/// One call.
+#[derive(Debug, Clone)]
+pub struct Entry {
+    /// What it does.
+    pub name: Name,
+    /// Which of that name.
+    pub nth: usize,
+    /// The write that was made last before it.
+    pub after: String,
+    /// What the API server answered; `None` where it was not asked.
+    pub answered: Option<u16>,
+    /// When it came.
+    pub at: Instant,
+}
+
+impl Entry {
+    /// Whether it changed something.
+    pub fn is_committed(&self) -> bool {
+        self.name.class == Class::Write && self.answered.is_some_and(|code| (200..300).contains(&code))
+    }
+
+    /// The name of a read by what it came after.
+    fn site(&self) -> String {
+        format!("{} after {}", self.name.text, self.after)
+    }
+}
+
+/// All calls of a run.
+#[derive(Debug, Default)]
+pub struct Ledger {
+    entries: Vec<Entry>,
+    counts: BTreeMap<String, usize>,
+    last_write: String,
+    hit: bool,
+}
+
+impl Ledger {
+    /// A call arrives. Gives its place, and the fault it is to meet.
+    pub fn arrive(&mut self, name: Name, plan: Option<&Plan>) -> (usize, Option<Fault>) {
+        let after = self.last_write.clone();
+        let mut entry = Entry { name, nth: 0, after, answered: None, at: Instant::now() };
+        let called = if entry.name.class == Class::Read || entry.name.class == Class::Log {
+            entry.site()
+        } else {
+            entry.name.text.clone()
+        };
+        let count = self.counts.entry(called.clone()).or_default();
+        *count += 1;
+        entry.nth = *count;
+        let met = plan.filter(|plan| !self.hit && plan.call == called && plan.nth == entry.nth);
+        let fault = met.map(|plan| plan.fault);
+        self.hit |= fault.is_some();
+        self.entries.push(entry);
+        (self.entries.len() - 1, fault)
+    }
+
+    /// The API server answered. Gives the name where this was the first write of it that was made.
+    pub fn answered(&mut self, place: usize, code: u16) -> Option<String> {
+        let entry = self.entries.get_mut(place)?;
+        entry.answered = Some(code);
+        if !entry.is_committed() {
+            return None;
+        }
+        let name = entry.name.text.clone();
+        self.last_write.clone_from(&name);
+        (self.committed(&name) == 1).then_some(name)
+    }
+
+    /// A fault of a kind of watches has shown.
+    pub fn interfered(&mut self) {
+        self.hit = true;
+    }
+
+    /// Whether the fault of the plan has been met.
+    pub fn is_hit(&self) -> bool {
+        self.hit
+    }
+
+    /// How many writes of this name were made.
+    pub fn committed(&self, name: &str) -> usize {
+        self.entries.iter().filter(|entry| entry.is_committed() && entry.name.text == name).count()
+    }
+
+    /// How many writes of each name were made.
+    pub fn writes(&self) -> BTreeMap<String, usize> {
+        let mut writes = BTreeMap::new();
+        for entry in self.entries.iter().filter(|entry| entry.is_committed()) {
+            *writes.entry(entry.name.text.clone()).or_default() += 1;
+        }
+        writes
+    }
+
+    /// How many writes have arrived, made or not.
+    pub fn attempted(&self) -> usize {
+        self.entries.iter().filter(|entry| entry.name.class == Class::Write).count()
+    }
+
+    /// How many calls there were.
+    pub fn calls(&self) -> usize {
+        self.entries.len()
+    }
+
+    /// When the last call came, the watches and those beside the work left out.
+    pub fn last(&self) -> Option<Instant> {
+        let counts = |entry: &&Entry| !matches!(entry.name.class, Class::Beside | Class::Watch);
+        self.entries.iter().rev().find(counts).map(|entry| entry.at)
+    }
+
+    /// The sites of a fault-free run.
+    pub fn sites(&self) -> Sites {
+        let mut sites = Sites::default();
+        for entry in &self.entries {
+            match entry.name.class {
+                // Of writes that go out together the first stands for all.
+                Class::Write if entry.name.text.ends_with(" pod") && entry.nth > 1 => {}
+                Class::Write => sites.writes.push((entry.name.text.clone(), entry.nth)),
+                Class::Read | Class::Log if !entry.after.is_empty() => sites.reads.push(entry.site()),
+                Class::Watch => sites.watches.push(entry.name.text.clone()),
+                Class::Read | Class::Log | Class::Beside => {}
+            }
+        }
+        sites.reads.sort();
+        sites.reads.dedup();
+        sites.watches.sort();
+        sites.watches.dedup();
+        sites
+    }
+
+    /// The writes from a place on, in a line each.
+    pub fn told(&self) -> Vec<String> {
+        let writes = self.entries.iter().filter(|entry| entry.name.class == Class::Write);
+        writes
+            .map(|entry| match entry.answered {
+                Some(code) if (200..300).contains(&code) => entry.name.text.clone(),
+                Some(code) => format!("{} ({code})", entry.name.text),
+                None => format!("{} (not made)", entry.name.text),
+            })
+            .collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn write(text: &str) -> Name {
+        Name { class: Class::Write, text: text.into() }
+    }
+
+    fn read(text: &str) -> Name {
+        Name { class: Class::Read, text: text.into() }
+    }
+
+    #[test]
+    fn a_fault_is_met_once_by_the_call_it_is_for() {
+        let plan: Plan = "happy/seal web#2/500".parse().unwrap();
+        let mut ledger = Ledger::default();
+        let met: Vec<_> = (0..4).map(|_| ledger.arrive(write("seal web"), Some(&plan)).1).collect();
+        assert_eq!(met, [None, Some(Fault::Answer(500)), None, None]);
+        assert!(ledger.is_hit());
+    }
+
+    #[test]
+    fn a_read_is_known_by_the_write_it_came_after() {
+        let plan: Plan = "happy/list pods after hold web#1/fail".parse().unwrap();
+        let mut ledger = Ledger::default();
+        assert_eq!(ledger.arrive(read("list pods"), Some(&plan)).1, None);
+        let (place, _) = ledger.arrive(write("hold web"), None);
+        assert_eq!(ledger.answered(place, 200), Some("hold web".to_owned()));
+        assert_eq!(ledger.arrive(read("list pods"), Some(&plan)).1, Some(Fault::ReadFails));
+        assert_eq!(ledger.sites().reads, ["list pods after hold web"]);
+    }
+
+    #[test]
+    fn only_what_was_made_is_counted() {
+        let mut ledger = Ledger::default();
+        for code in [409, 200, 201] {
+            let (place, _) = ledger.arrive(write("claim"), None);
+            ledger.answered(place, code);
+        }
+        ledger.arrive(write("claim"), None);
+        assert_eq!((ledger.writes()["claim"], ledger.attempted()), (2, 4));
+        assert_eq!(ledger.told(), ["claim (409)", "claim", "claim", "claim (not made)"]);
+    }
+}

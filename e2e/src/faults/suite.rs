@@ -1,0 +1,275 @@
+//! The whole suite: the ground, runs without a fault, then every plan on whichever lane is free, then the mutants.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Instant;
+
+use super::ending;
+use super::ground;
+use super::lane::{Lane, Order, Reference, Run, Shared};
+use super::mutant::Mutant;
+use super::plan::{self, Plan, Sites};
+use super::replies;
+use super::report::{Killed, Summary, Violation};
+use super::scenario::{self, Scenario};
+use super::watcher::Watcher;
+use crate::cluster::{Cluster, Options};
+use crate::images::program;
+use crate::lab::{Asked, Ground, LabError};
+
+/// The cluster's name where `HOTFIX_CLUSTER_NAME` says no other: two suites can run beside each other on clusters of their own.
+const CLUSTER: &str = "faults";
+
+/// Runs without a fault of each scenario: what differs between them is no fault's doing.
+const REFERENCES: usize = 3;
+
+/// A run without a fault that did not come about is tried so often: the machine may have been too busy.
+const TRIES: usize = 2;
+
+/// What to play.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// How many plans; `None` for all there are.
+    pub plans: Option<usize>,
+    /// What the sample is drawn by.
+    pub seed: u64,
+    /// This plan and no other.
+    pub only: Option<Plan>,
+    /// Lanes side by side.
+    pub lanes: usize,
+    /// Whether the mutants are played too.
+    pub mutants: bool,
+    /// Scenarios whose names contain one of these words; all where there are none.
+    pub scenarios: Vec<String>,
+    /// These faults only; all where there are none.
+    pub faults: Vec<String>,
+}
+
+/// Plays it.
+pub fn run(settings: &Settings) -> Result<Summary, LabError> {
+    let operator = program("hotfix-operator").asked(|| "looking for the operator".to_owned())?;
+    let name = std::env::var("HOTFIX_CLUSTER_NAME").unwrap_or_else(|_| CLUSTER.to_owned());
+    let options = Options::named(&name)?.control_plane_only();
+    let attach = std::env::var("ATTACH").is_ok_and(|value| value == "1");
+    let found = attach.then(|| Cluster::attach(&options.name).ok()).flatten();
+    let cluster = match found {
+        Some(cluster) => cluster,
+        None => Cluster::boot(&options)?,
+    };
+    let folder = std::env::temp_dir().join(format!("hotfix-faults-{}", std::process::id()));
+    std::fs::create_dir_all(&folder).asked(|| format!("making {}", folder.display()))?;
+    let name = cluster.name().clone();
+    let kept = folder.clone();
+    let played = cluster.run(async || {
+        // A second handle, for helm and kubectl; the first one owns the cluster.
+        let ground = Ground::Local(Cluster::attach(&name)?);
+        play(settings, Cluster::attach(&name)?, &ground, operator, folder).await
+    })?;
+    // Tokens and logs; the logs of what went wrong are for whoever looks.
+    if played.as_ref().is_ok_and(Summary::is_good) {
+        let _ = std::fs::remove_dir_all(kept);
+    }
+    played
+}
+
+async fn play(
+    settings: &Settings,
+    cluster: Cluster,
+    ground: &Ground,
+    operator: PathBuf,
+    folder: PathBuf,
+) -> Result<Summary, LabError> {
+    let admin = cluster.client().await?;
+    replies::registry().await.asked(|| "serving the registry".to_owned())?;
+    let _kwok = ground::simulate(&cluster, &admin).await?;
+    ground::prepare(ground).await?;
+    let bare = ground::without_credentials(&cluster).await?;
+    let watcher = Watcher::start(admin.clone()).await?;
+    let shared = Shared { cluster, admin, bare, watcher, operator, folder };
+    let mut lanes = Vec::new();
+    for number in 1..=settings.lanes {
+        let name = format!("lane-{number:02}");
+        let token = ground::install(ground, &shared.admin, &name).await?;
+        lanes.push(Lane { shared: &shared, name, token });
+    }
+    tell!("{} lanes on cluster {}; {}", lanes.len(), shared.cluster.name(), ground::images());
+
+    let mut summary = Summary::default();
+    let chosen = chosen(settings);
+    let references = reference(&lanes, &chosen, &mut summary).await;
+    let plans = plans(settings, &chosen, &summary.sites);
+    tell!("{} plans", plans.len());
+    let orders = plans.iter().filter_map(|plan| {
+        let scenario = scenario::named(&plan.scenario)?;
+        Some(Order { scenario, plan: Some(plan.clone()), mutant: None })
+    });
+    let played = side_by_side(&lanes, orders.collect(), &references).await;
+    for (order, run) in played {
+        summary.versions += run.versions;
+        let plan = order.plan.clone();
+        note(&mut summary, &plan.as_ref().map_or_else(String::new, ToString::to_string), &run);
+        summary.played.extend(plan.filter(|_| run.hit));
+    }
+    if settings.mutants {
+        summary.mutants = mutants(&lanes, &references).await;
+    }
+    Ok(summary)
+}
+
+fn chosen(settings: &Settings) -> Vec<&'static Scenario> {
+    let asked = |scenario: &&Scenario| match &settings.only {
+        Some(plan) => plan.scenario == scenario.name,
+        None => settings.scenarios.is_empty() || settings.scenarios.iter().any(|word| scenario.name.contains(&**word)),
+    };
+    scenario::ALL.iter().filter(asked).collect()
+}
+
+fn plans(settings: &Settings, chosen: &[&Scenario], sites: &BTreeMap<String, Sites>) -> Vec<Plan> {
+    if let Some(only) = &settings.only {
+        return vec![only.clone()];
+    }
+    let of = |scenario: &&Scenario| sites.get(scenario.name).map(|sites| sites.plans(scenario.name));
+    let asked = |plan: &Plan| settings.faults.is_empty() || settings.faults.contains(&plan.fault.to_string());
+    let all: Vec<Plan> = chosen.iter().filter_map(of).flatten().filter(asked).collect();
+    plan::sample(&all, settings.plans.unwrap_or(usize::MAX), settings.seed)
+}
+
+/// Plays each scenario without a fault.
+async fn reference(
+    lanes: &[Lane<'_>],
+    chosen: &[&'static Scenario],
+    summary: &mut Summary,
+) -> BTreeMap<String, Reference> {
+    let orders = chosen
+        .iter()
+        .flat_map(|scenario| std::iter::repeat_n(Order { scenario, plan: None, mutant: None }, REFERENCES));
+    let runs = side_by_side(lanes, orders.collect(), &BTreeMap::new()).await;
+    let mut found: BTreeMap<String, Reference> = BTreeMap::new();
+    for scenario in chosen {
+        let mut counts = None;
+        let mut sites: Option<Sites> = None;
+        let mut end = None;
+        for (_, run) in runs.iter().filter(|(order, _)| order.scenario.name == scenario.name) {
+            summary.versions += run.versions;
+            note(summary, scenario.name, run);
+            if let Some(end) = &end {
+                for what in ending::differences("", end, &run.end) {
+                    let what = format!("two runs without a fault end differently: {what}");
+                    summary.violations.push(Violation { plan: scenario.name.to_owned(), what });
+                }
+            }
+            end.get_or_insert_with(|| run.end.clone());
+            ending::join(&mut counts, &run.writes);
+            // What not every run does is no site: a plan could wait for it in vain.
+            match &mut sites {
+                None => sites = Some(run.sites.clone()),
+                Some(sites) => {
+                    sites.writes.retain(|site| run.sites.writes.contains(site));
+                    sites.reads.retain(|site| run.sites.reads.contains(site));
+                    sites.watches.retain(|site| run.sites.watches.contains(site));
+                }
+            }
+        }
+        let reference = Reference { end: end.unwrap_or_default(), counts: counts.unwrap_or_default() };
+        found.insert(scenario.name.to_owned(), reference);
+        summary.sites.insert(scenario.name.to_owned(), sites.unwrap_or_default());
+    }
+    found
+}
+
+/// Plays orders on whichever lane is free.
+async fn side_by_side(
+    lanes: &[Lane<'_>],
+    orders: VecDeque<Order>,
+    references: &BTreeMap<String, Reference>,
+) -> Vec<(Order, Run)> {
+    let (all, begun) = (orders.len(), Instant::now());
+    let waiting = Arc::new(Mutex::new(orders));
+    let done = Mutex::new(Vec::new());
+    let next = || waiting.lock().unwrap_or_else(PoisonError::into_inner).pop_front();
+    let work = lanes.iter().map(|lane| {
+        let (next, done) = (&next, &done);
+        async move {
+            while let Some(order) = next() {
+                let run = attempt(lane, &order, references.get(order.scenario.name)).await;
+                let mut done = done.lock().unwrap_or_else(PoisonError::into_inner);
+                done.push((order, run));
+                let (order, run) = &done[done.len() - 1];
+                progress(lane, order, run, (done.len(), all), begun);
+            }
+        }
+    });
+    futures::future::join_all(work).await;
+    done.into_inner().unwrap_or_else(PoisonError::into_inner)
+}
+
+async fn attempt(lane: &Lane<'_>, order: &Order, reference: Option<&Reference>) -> Run {
+    let mut why = String::new();
+    for _ in 0..TRIES {
+        // On the heap: a run is a large future, and there are many side by side.
+        match Box::pin(lane.play(order, reference)).await {
+            Ok(run) => return run,
+            Err(error) => why = error.to_string(),
+        }
+    }
+    Run { violations: vec![format!("it could not be played: {why}")], ..Run::default() }
+}
+
+fn told(order: &Order) -> String {
+    match (&order.plan, order.mutant) {
+        (Some(plan), Some(mutant)) => format!("{mutant:?} in {plan}"),
+        (None, Some(mutant)) => format!("{mutant:?} in {}", order.scenario.name),
+        (Some(plan), None) => plan.to_string(),
+        (None, None) => format!("{} without a fault", order.scenario.name),
+    }
+}
+
+fn progress(lane: &Lane<'_>, order: &Order, run: &Run, (nth, all): (usize, usize), begun: Instant) {
+    let well = match (run.violations.is_empty(), order.mutant.is_some()) {
+        (true, false) => "ok",
+        (true, true) => "LIVES",
+        (false, true) => "killed",
+        (false, false) => "VIOLATED",
+    };
+    let (took, total) = (run.took.as_secs(), begun.elapsed().as_secs());
+    tell!("{nth}/{all} ({total} s) {}: {} {well} in {took} s", lane.name, told(order));
+    if order.mutant.is_none() && !run.violations.is_empty() {
+        for what in &run.violations {
+            tell!("    {what}");
+        }
+        tell!("    writes: {}", run.told.join(", "));
+        if let Some(plan) = &order.plan {
+            tell!("    again: make faults PLAN='{plan}'");
+        }
+        keep(lane, &told(order));
+    }
+}
+
+/// Keeps the operator's log of a plan that went wrong.
+fn keep(lane: &Lane<'_>, order: &str) {
+    let plain: String = order.chars().map(|c| if c.is_ascii_alphanumeric() || c == '-' { c } else { '_' }).collect();
+    let folder = &lane.shared.folder;
+    let kept = folder.join(format!("violated-{plain}.log"));
+    if std::fs::copy(folder.join(format!("{}.log", lane.name)), &kept).is_ok() {
+        tell!("    its operator said: {}", kept.display());
+    }
+}
+
+fn note(summary: &mut Summary, plan: &str, run: &Run) {
+    let violations = run.violations.iter().map(|what| Violation { plan: plan.to_owned(), what: what.clone() });
+    summary.violations.extend(violations);
+}
+
+async fn mutants(lanes: &[Lane<'_>], references: &BTreeMap<String, Reference>) -> Vec<Killed> {
+    let known = Mutant::ALL.into_iter().filter(|(_, scenario, _)| references.contains_key(*scenario));
+    let orders = known.filter_map(|(mutant, name, plan)| {
+        Some(Order { scenario: scenario::named(name)?, plan: plan.parse().ok(), mutant: Some(mutant) })
+    });
+    let played = side_by_side(lanes, orders.collect(), references).await;
+    let killed = |(order, run): (Order, Run)| {
+        let plan = order.plan.as_ref().map_or_else(|| order.scenario.name.to_owned(), ToString::to_string);
+        Some(Killed { mutant: order.mutant?, plan, by: run.violations })
+    };
+    played.into_iter().filter_map(killed).collect()
+}
