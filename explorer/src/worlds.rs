@@ -66,6 +66,8 @@ pub const ALL: &[Config] = &[
     },
     Config {
         name: "slices",
+        moves: 0,
+        deep: (1, 1),
         env: env::BAD_PROBE | env::EVICT_GREEN | env::UNREADY_GREEN | env::ABORT | env::LATE,
         lag: true,
         slow: true,
