@@ -14,10 +14,13 @@ pub const R: u8 = 8;
 /// The version of the hotfix is read: a look in which it changes is begun anew.
 pub const V: u8 = 16;
 
+/// The Services are read again: a look in which one has changed is begun anew.
+pub const W: u8 = 32;
+
 /// The order of reads the operator has, with those that no fault is played between taken together.
 pub const ORDER: &[u8] = &[V | S | P, H, R];
 /// Each read by itself.
-pub const APART: &[u8] = &[V, S, P, H, R];
+pub const APART: &[u8] = &[V, S, P, W | H, R];
 
 /// What the environment may do; one bit each.
 pub mod env {

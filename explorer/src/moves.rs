@@ -3,7 +3,7 @@
 use std::fmt;
 
 use crate::act::{self, Act, Kind};
-use crate::config::{Config, H, P, R, S, V, env, fault};
+use crate::config::{Config, H, P, R, S, V, W, env, fault};
 use crate::controllers::Control;
 use crate::decided::Memory;
 use crate::laws::{self, Broken};
@@ -315,6 +315,11 @@ impl State {
         }
         if parts & V != 0 {
             replica.fresh |= Object::Hotfix(side).bit();
+        }
+        let changed = |at: usize| replica.fresh & Object::Service(at).bit() == 0;
+        if parts & W != 0 && (0..SERVICES).any(changed) {
+            stepped.state.idle(at);
+            return;
         }
         if parts & H != 0 {
             let checks = order.iter().any(|parts| parts & V != 0);

@@ -283,13 +283,9 @@ pub const ALL: &[Mutant] = &[
         ..NONE
     },
     Mutant {
-        name: "the other hotfix is not seen",
-        sees: Some(|view, _| {
-            view.rest.alive = 0;
-            view.rest.claim.set_holder(view.side + 1);
-            view.prod.services[1 - usize::from(view.side)].set_here(0);
-        }),
-        world: ("two-each", 0, 1),
+        name: "the claim is taken for our own",
+        sees: Some(|view, _| view.rest.claim.set_holder(view.side + 1)),
+        world: ("two-hotfixes", 0, 2),
         breaks: "one-claim",
         ..NONE
     },

@@ -2,12 +2,11 @@
 //!
 //! This module decides what is read, when, and what a missing answer means. It never judges what it reads, and writes
 //! nothing but dry runs. The order is part of the protocol: Services, then pods, then the hotfix, then the rest, so that
-//! nothing is opened or switched that was not seen before the latch could be set, and nothing is called returned while a
-//! pod was born since the list of pods was made. The hotfix's version is read before all of it, and a picture in which it
-//! changed meanwhile is taken anew: otherwise a replica that stood still between two reads could end an attempt for the
-//! lack of what it had read too early to see. All reads are of now, never from
-//! a cache; what is remembered between two pictures are only addresses (the selector to list by) and what cannot change
-//! (the report of an ended Job).
+//! nothing is opened or switched that was not seen before the latch could be set. The Services are read once more after
+//! the pods, and the hotfix's version before all of it; a picture in which any of them changed meanwhile is taken anew.
+//! So Services and pods are of one moment, and a replica that stood still between two reads decides nothing by what it
+//! had read too early. All reads are of now, never from a cache; what is remembered between two pictures are only
+//! addresses (the selector to list by) and what cannot change (the report of an ended Job).
 
 mod cache;
 mod error;
@@ -29,7 +28,7 @@ pub use error::ObserveError;
 
 use crate::api::names::{self, HOTFIX_UID, SLOT};
 use crate::plan::decision::Want;
-use crate::plan::observed::{Observed, Settings, Workload};
+use crate::plan::observed::{Observed, Service, Settings, Workload};
 use evidence::{Gatherer, Registries};
 use json::text;
 use memory::{Known, Memory};
@@ -129,7 +128,9 @@ impl Observer {
         let (by_label, by_slot) =
             tokio::try_join!(pods_of_blue(reads, &known), reads.all(reads::PODS, Which::Labels(SLOT.to_owned())),)?;
 
-        let Some(object) = reads.one(reads::HOTFIXES, &id.name).await? else { return Ok(Look::Gone) };
+        let (object, services_after) =
+            tokio::try_join!(reads.one(reads::HOTFIXES, &id.name), reads.all(reads::SERVICES, Which::All),)?;
+        let Some(object) = object else { return Ok(Look::Gone) };
         if text(&object, VERSION) != text(&before, VERSION) {
             return Ok(Look::Overtaken);
         }
@@ -142,6 +143,12 @@ impl Observer {
         let pods =
             merged(read_all(reads::PODS, &by_label, read::pod)?, read_all(reads::PODS, &by_slot, read::pod)?, &slots);
         let relevant = relevant::services(&services, &pods, &known.labels, &hotfix);
+        // Unchanged from before the pods were listed until after it: they are of one moment.
+        let services_after = read_all(reads::SERVICES, &services_after, read::service)?;
+        let still = |service: &&Service| services_after.iter().any(|after| after.versioned() == service.versioned());
+        if !services.iter().filter(|service| relevant.contains(&service.name)).all(|service| still(&service)) {
+            return Ok(Look::Overtaken);
+        }
 
         let green_name = names::green(&id.target, &id.uid);
         let report_name = names::report(&id.name, &id.uid);

@@ -46,6 +46,12 @@ pub fn next(o: &Observed, attempt: &Attempt, timeouts: &Timeouts, now: Timestamp
         return Step::act(action);
     }
     if let Some(action) = services.iter().find_map(|service| hold(o, attempt, service)) {
+        // Somebody took our Lease away, and another hotfix has the workload now.
+        if let Some(claim) = o.claim.as_ref().filter(|claim| claim.holder != o.hotfix.uid && o.is_alive(&claim.holder))
+        {
+            let why = format!("Hotfix {} has claimed the workload meanwhile.", claim.holder_name);
+            return interrupt::latch(o, attempt, End::new(Reason::WorkloadClaimed, why), now);
+        }
         return Step::act(action);
     }
     let pods = o.green_pods();

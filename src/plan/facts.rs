@@ -97,8 +97,18 @@ impl Observed {
         blue.observed_generation >= blue.generation
             && self.active_replica_sets(&blue.uid).all(|rs| Some(&rs.uid) == newest)
             && self.blue_pods().iter().filter(|pod| !pod.ended).all(|pod| pod.runs_approved(attempt))
-            // A Deployment that keeps no history deletes its old ReplicaSet while the last pods of it are still ending.
-            && self.pods.iter().all(|pod| pod.ended || pod.controller.as_ref() != Some(&attempt.blue.replica_set))
+            && !self.pods.iter().any(|pod| self.may_be_old(pod, attempt))
+    }
+
+    /// True for a pod with blue's labels whose ReplicaSet is gone and that runs something else than what was approved: a
+    /// Deployment that keeps no history deletes its old ReplicaSet while the last pods of it are still ending.
+    fn may_be_old(&self, pod: &Pod, attempt: &Attempt) -> bool {
+        let named = |name: &String| attempt.images.iter().any(|image| image.container == *name);
+        !pod.ended
+            && !pod.labels.contains_key(SLOT)
+            && self.replica_sets.iter().all(|rs| pod.controller.as_ref() != Some(&rs.uid))
+            && pod.containers.iter().any(|container| named(&container.name))
+            && !pod.runs_approved(attempt)
     }
 
     /// A node on which a pod of one side serves and none of the other does.
