@@ -294,6 +294,8 @@ fn one_pod(pod: Pod, uid: String, labels: Map, set: String) -> observed::Pod {
         ended: false,
         gates: if green && pod.bare() == 0 { vec![api::OPEN.into()] } else { Vec::new() },
         containers_ready: pod.up() == 1,
+        // It only delays an opening that is to be quick; what may be opened does not depend on it.
+        containers_ready_since: None,
         ready: pod.ready() == 1,
         ready_since: Some(if pod.late() == 1 { seconds_ago(20) } else { moment() }),
         open: (pod.open() != 0)

@@ -218,6 +218,8 @@ pub struct Pod {
     pub gates: Vec<String>,
     /// Condition `ContainersReady`.
     pub containers_ready: bool,
+    /// When it last changed, in whole seconds.
+    pub containers_ready_since: Option<Moment>,
     /// Condition `Ready`.
     pub ready: bool,
     /// When `Ready` last changed.

@@ -17,6 +17,11 @@ use super::{Action, staging};
 /// How often a step that only watches would end is looked at again, should every watch be frozen.
 pub const LOOK_AGAIN: std::time::Duration = std::time::Duration::from_secs(5);
 
+/// How long a pod's containers must have been ready before it is opened: a round of the kubelet over all containers takes up to
+/// a second and a half, and kube-proxy rests for a second after each change. The time is read off a condition that has
+/// whole seconds, hence one more.
+const SETTLED: std::time::Duration = std::time::Duration::from_secs(3);
+
 /// Finalizer, claim and record, before anything is made.
 pub fn claim(o: &Observed, attempt: &Attempt) -> Option<Step> {
     if !o.hotfix.finalizers.iter().any(|finalizer| finalizer == FINALIZER) {
@@ -148,6 +153,9 @@ pub fn full_size(o: &Observed, attempt: &Attempt, policy: &Policy, now: Timestam
     let pods = o.green_pods();
     let trouble = preflight_again(o, blue, policy);
     if trouble.is_none() && all_up(&pods, attempt, blue.replicas) {
+        if let Some(settled) = pods.iter().filter_map(|pod| settles_at(pod, now)).max() {
+            return Step::wait(Some(settled));
+        }
         let mut promoting = attempt.clone();
         promoting.promoting_at = Some(Moment::new(now));
         promoting.services = preflight::selecting(o, blue)
@@ -216,6 +224,16 @@ pub fn is_up(pod: &Pod, attempt: &Attempt) -> bool {
     pod.lives() && pod.containers_ready && pod.is_gated() && pod.runs_approved(attempt)
 }
 
+/// From when on the kubelet of a pod that has just come up will answer an opening at once. Before, its next look at the pod
+/// waits for its next round over all containers, up to a second and a half, and pods opened together become ready apart, which
+/// both versions answer for. It quiets kube-proxy too, so that the end of the preview is synced at once.
+///
+/// A node whose clock is ahead tells of the future: then nothing is waited for, since all that is lost is that second.
+fn settles_at(pod: &Pod, now: Timestamp) -> Option<Timestamp> {
+    let since = pod.containers_ready_since.map(Moment::timestamp).filter(|since| *since <= now)?;
+    Some(after(since, SETTLED)).filter(|settled| now < *settled)
+}
+
 /// True when every living pod of the candidate is up, and there are as many as asked for.
 pub fn all_up(pods: &[&Pod], attempt: &Attempt, replicas: i32) -> bool {
     let living: Vec<_> = pods.iter().filter(|pod| pod.lives()).collect();
@@ -256,4 +274,19 @@ pub fn record(o: &Observed, attempt: Attempt, notes: Vec<Note>) -> Step {
     let mut status = o.status().clone();
     status.attempt = Some(attempt);
     Step::Record(Box::new(status), notes)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_pod_that_has_just_come_up_is_given_time_and_a_clock_that_is_ahead_is_not_waited_for() {
+        let at = |second| Timestamp::from_second(second).unwrap();
+        let since = |second| Pod { containers_ready_since: Some(Moment::new(at(second))), ..Pod::default() };
+        assert_eq!(settles_at(&since(100), at(101)), Some(at(103)));
+        assert_eq!(settles_at(&since(100), at(103)), None);
+        assert_eq!(settles_at(&since(200), at(101)), None);
+        assert_eq!(settles_at(&Pod::default(), at(101)), None);
+    }
 }

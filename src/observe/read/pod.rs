@@ -20,6 +20,8 @@ pub(in crate::observe) fn pod(object: &Value) -> Option<Pod> {
         ended: matches!(text(object, "/status/phase"), Some("Succeeded" | "Failed")),
         gates: array(object, "/spec/readinessGates").iter().map(|gate| word(gate, "/conditionType")).collect(),
         containers_ready: holds(object, "ContainersReady"),
+        containers_ready_since: condition(object, "ContainersReady")
+            .and_then(|ready| moment(ready, "/lastTransitionTime")),
         ready: holds(object, "Ready"),
         ready_since: condition(object, "Ready").and_then(|ready| moment(ready, "/lastTransitionTime")),
         open: condition(object, OPEN).map(|open| Open {
@@ -73,7 +75,7 @@ mod tests {
                 "containerStatuses": [{"name": "web", "imageID": "r/web@sha256:00", "restartCount": 2,
                     "state": {"waiting": {"reason": "CrashLoopBackOff"}}}],
                 "conditions": [
-                    {"type": "ContainersReady", "status": "True"},
+                    {"type": "ContainersReady", "status": "True", "lastTransitionTime": "2026-11-23T16:59:59Z"},
                     {"type": "Ready", "status": "False", "lastTransitionTime": "2026-11-23T17:00:00Z"},
                     {"type": "securityhotfix.dev/open", "status": "True", "lastTransitionTime": "2026-11-23T17:00:01Z"}
                 ]}
@@ -82,6 +84,7 @@ mod tests {
         assert_eq!(read.controller.as_deref(), Some("rs"));
         assert_eq!(read.gates, [OPEN]);
         assert!(read.containers_ready && !read.ready && !read.deleting && !read.ended && !read.host_ports);
+        assert!(read.containers_ready_since.is_some());
         assert!(read.ready_since.is_some() && read.open.is_some_and(|open| open.open && open.since.is_some()));
         let [init, web] = read.containers.as_slice() else { panic!("{:?}", read.containers) };
         assert_eq!((init.name.as_str(), init.image_id.as_str()), ("init", ""));
