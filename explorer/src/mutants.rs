@@ -285,7 +285,7 @@ pub const ALL: &[Mutant] = &[
     Mutant {
         name: "the claim is taken for our own",
         sees: Some(|view, _| view.rest.claim.set_holder(view.side + 1)),
-        world: ("two-hotfixes", 0, 2),
+        world: ("unclaimed", 0, 2),
         breaks: "one-claim",
         ..NONE
     },

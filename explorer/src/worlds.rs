@@ -174,6 +174,7 @@ pub const ALL: &[Config] = &[
 
 /// Worlds in which nothing but mutants is looked for.
 pub const FOR_MUTANTS: &[Config] = &[
+    Config { name: "unclaimed", env: env::ASK | env::UNCLAIM, ..BASE },
     Config { name: "two-each", services: 2, env: env::ASK, ..BASE },
     Config {
         name: "rolling",
