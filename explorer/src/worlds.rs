@@ -109,9 +109,9 @@ pub const ALL: &[Config] = &[
         name: "foldback",
         slow: true,
         faults: 0,
-        moves: 2,
+        moves: 1,
         small: (0, 1),
-        deep: (1, 1),
+        deep: (0, 2),
         env: env::REVERT_IMAGE
             | env::REDEPLOY
             | env::UNREADY_GREEN
@@ -174,6 +174,7 @@ pub const ALL: &[Config] = &[
 
 /// Worlds in which nothing but mutants is looked for.
 pub const FOR_MUTANTS: &[Config] = &[
+    Config { name: "unclaimed", env: env::ASK | env::UNCLAIM, ..BASE },
     Config { name: "two-each", services: 2, env: env::ASK, ..BASE },
     Config {
         name: "rolling",
