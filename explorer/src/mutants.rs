@@ -284,7 +284,11 @@ pub const ALL: &[Mutant] = &[
     },
     Mutant {
         name: "the claim is taken for our own",
-        sees: Some(|view, _| view.rest.claim.set_holder(view.side + 1)),
+        sees: Some(|view, _| {
+            if view.rest.claim.holder() != 0 {
+                view.rest.claim.set_holder(view.side + 1);
+            }
+        }),
         world: ("unclaimed", 0, 2),
         breaks: "one-claim",
         ..NONE

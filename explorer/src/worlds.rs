@@ -109,9 +109,9 @@ pub const ALL: &[Config] = &[
         name: "foldback",
         slow: true,
         faults: 0,
-        moves: 2,
+        moves: 1,
         small: (0, 1),
-        deep: (1, 1),
+        deep: (0, 2),
         env: env::REVERT_IMAGE
             | env::REDEPLOY
             | env::UNREADY_GREEN
