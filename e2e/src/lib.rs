@@ -12,6 +12,7 @@ pub mod app;
 pub mod bench;
 pub mod check;
 pub mod cluster;
+pub mod deed;
 pub mod demo;
 pub mod digest;
 pub mod faults;

@@ -6,7 +6,7 @@ use std::fmt;
 
 use securityhotfix::api::rbac::{RULES, Reach};
 
-use crate::cluster::AuditRecord;
+use crate::cluster::{AuditObject, AuditRecord};
 
 /// One verb on one resource, where a role grants it.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -14,11 +14,27 @@ pub struct Right {
     /// Which role.
     reach: &'static str,
     /// API group, empty for core.
-    group: String,
+    pub group: String,
     /// Plural, with the subresource.
-    resource: String,
+    pub resource: String,
     /// Verb as the API server names it.
-    verb: String,
+    pub verb: String,
+}
+
+impl Right {
+    /// Which role carries it.
+    pub fn reach(&self) -> Reach {
+        Reach::ALL.into_iter().find(|reach| word(*reach) == self.reach).unwrap_or(Reach::Workloads)
+    }
+}
+
+/// Where an installation has what its rules are told apart by.
+#[derive(Clone, Copy, Debug)]
+pub struct Places<'a> {
+    /// Namespace of the check Jobs.
+    pub checks_namespace: &'a str,
+    /// Namespace and name of the Lease by which a replica leads.
+    pub lease: (&'a str, &'a str),
 }
 
 impl fmt::Display for Right {
@@ -41,9 +57,10 @@ pub struct Rights {
 /// Compares what `operator` asked of the API server with its rules.
 ///
 /// The Lease by which a replica leads lies in the operator's own namespace and has its name alone among the rules.
-pub fn compare(records: &[AuditRecord], operator: &str, checks_namespace: &str, lease: (&str, &str)) -> Rights {
+pub fn compare(records: &[AuditRecord], operator: &str, places: Places<'_>) -> Rights {
     let asks = records.iter().filter(|record| record.user.username == operator);
-    let asked: BTreeSet<Right> = asks.filter_map(|record| asked(record, checks_namespace, lease)).collect();
+    let needs = |record: &AuditRecord| needed(&record.verb, record.object_ref.as_ref()?, places);
+    let asked: BTreeSet<Right> = asks.filter_map(needs).collect();
     let granted = granted();
     Rights {
         missing: asked.difference(&granted).cloned().collect(),
@@ -51,7 +68,8 @@ pub fn compare(records: &[AuditRecord], operator: &str, checks_namespace: &str, 
     }
 }
 
-fn granted() -> BTreeSet<Right> {
+/// Everything the rules grant.
+pub fn granted() -> BTreeSet<Right> {
     let one = |reach, group: &str, resource: &str, verb: &str| Right {
         reach: word(reach),
         group: group.to_owned(),
@@ -71,15 +89,18 @@ fn granted() -> BTreeSet<Right> {
 }
 
 /// The right a request needs; `None` where it is about no object, e.g. for discovery.
-fn asked(record: &AuditRecord, checks_namespace: &str, (own_namespace, lease): (&str, &str)) -> Option<Right> {
-    let object = record.object_ref.as_ref()?;
+pub fn needed(verb: &str, object: &AuditObject, places: Places<'_>) -> Option<Right> {
+    if object.resource.is_empty() {
+        return None;
+    }
+    let (own_namespace, lease) = places.lease;
     let of_cluster = RULES.iter().any(|rule| {
         rule.reach == Reach::Cluster && rule.group == object.api_group && rule.resources.contains(&&*object.resource)
     });
     let reach = match &*object.namespace {
         _ if of_cluster => Reach::Cluster,
-        namespace if namespace == checks_namespace => Reach::Checks,
-        namespace if namespace == own_namespace && record.verb == "create" => Reach::Own,
+        namespace if namespace == places.checks_namespace => Reach::Checks,
+        namespace if namespace == own_namespace && verb == "create" => Reach::Own,
         namespace if namespace == own_namespace && object.name == lease => Reach::Lease,
         _ => Reach::Workloads,
     };
@@ -88,8 +109,47 @@ fn asked(record: &AuditRecord, checks_namespace: &str, (own_namespace, lease): (
         reach: word(reach),
         group: object.api_group.clone(),
         resource: format!("{}{slash}{}", object.resource, object.subresource),
-        verb: record.verb.clone(),
+        verb: verb.to_owned(),
     })
+}
+
+/// The verb and the object of a request, as the API server's audit log has them; `None` for what is about no object.
+pub fn request(method: &str, path: &str, query: &str) -> Option<(&'static str, AuditObject)> {
+    let mut words = path.trim_matches('/').split('/');
+    let api_group = match words.next()? {
+        "api" => String::new(),
+        "apis" => words.next()?.to_owned(),
+        _ => return None,
+    };
+    let api_version = words.next()?.to_owned();
+    let rest: Vec<&str> = words.collect();
+    let (namespace, rest) = match rest.as_slice() {
+        ["namespaces", namespace, of, more @ ..] => (*namespace, [&[*of], more].concat()),
+        ["namespaces", name] => (*name, rest),
+        _ => ("", rest),
+    };
+    let part = |nth: usize| rest.get(nth).copied().unwrap_or_default().to_owned();
+    let (resource, name, subresource) = (part(0), part(1), part(2));
+    // Of what is listed or watched by its name alone the API server takes the name for the request's.
+    let selected = query.split('&').find_map(|parameter| {
+        let selector = parameter.strip_prefix("fieldSelector=metadata.name")?;
+        selector.strip_prefix("%3D").or_else(|| selector.strip_prefix('='))
+    });
+    let watches = query.split('&').any(|parameter| matches!(parameter, "watch=true" | "watch=1"));
+    let verb = match method {
+        "GET" if watches => "watch",
+        "GET" if name.is_empty() => "list",
+        "GET" => "get",
+        "POST" => "create",
+        "PUT" => "update",
+        "PATCH" => "patch",
+        "DELETE" if name.is_empty() => "deletecollection",
+        "DELETE" => "delete",
+        _ => return None,
+    };
+    let name = if name.is_empty() { selected.unwrap_or_default().to_owned() } else { name };
+    let object = AuditObject { api_group, api_version, resource, subresource, namespace: namespace.to_owned(), name };
+    (!object.resource.is_empty()).then_some((verb, object))
 }
 
 fn word(reach: Reach) -> &'static str {
@@ -108,7 +168,7 @@ mod tests {
 
     use super::*;
 
-    const LEASE: (&str, &str) = ("own", "hotfix-operator");
+    const PLACES: Places<'_> = Places { checks_namespace: "checks", lease: ("own", "hotfix-operator") };
 
     fn record(user: &str, verb: &str, object: &Value) -> AuditRecord {
         serde_json::from_value(json!({
@@ -129,13 +189,13 @@ mod tests {
             record("op", "list", &json!({"resource": "pods", "namespace": "shop"})),
             record("someone", "delete", &json!({"resource": "nodes"})),
         ];
-        assert_eq!(said(&compare(&asked, "op", "checks", LEASE).missing), ["get secrets (watched namespaces)"]);
+        assert_eq!(said(&compare(&asked, "op", PLACES).missing), ["get secrets (watched namespaces)"]);
     }
 
     #[test]
     fn a_right_used_in_one_place_is_not_used_in_another() {
         let list = |namespace| record("op", "list", &json!({"resource": "pods", "namespace": namespace}));
-        let unused = |records: &[AuditRecord]| said(&compare(records, "op", "checks", LEASE).unused);
+        let unused = |records: &[AuditRecord]| said(&compare(records, "op", PLACES).unused);
         assert!(unused(&[list("shop")]).contains(&"list pods (checks' namespace)".to_owned()));
         assert!(!unused(&[list("checks")]).contains(&"list pods (checks' namespace)".to_owned()));
         assert_eq!(unused(&[]).len(), unused(&[list("shop"), list("checks")]).len() + 2);
@@ -150,8 +210,7 @@ mod tests {
         let told = compare(
             &[lease("patch", "own", "hotfix-operator"), lease("create", "own", ""), lease("patch", "own", "another")],
             "op",
-            "checks",
-            LEASE,
+            PLACES,
         );
         assert_eq!(said(&told.missing), ["patch leases.coordination.k8s.io (watched namespaces)"]);
         let unused = said(&told.unused);
@@ -163,8 +222,47 @@ mod tests {
     fn a_subresource_is_a_right_of_its_own() {
         let object = json!({"resource": "securityhotfixes", "subresource": "status", "namespace": "shop",
                             "apiGroup": "securityhotfix.dev"});
-        let rights = compare(&[record("op", "patch", &object)], "op", "checks", LEASE);
+        let rights = compare(&[record("op", "patch", &object)], "op", PLACES);
         assert!(rights.missing.is_empty());
         assert!(!said(&rights.unused).iter().any(|right| right.contains("securityhotfixes/status")));
+    }
+
+    #[test]
+    fn a_request_is_read_as_the_audit_log_has_it() {
+        let told = |method, path, query| {
+            let (verb, object) = request(method, path, query)?;
+            let needed = needed(verb, &object, PLACES)?;
+            Some((needed.to_string(), object.name))
+        };
+        let cases = [
+            (("GET", "/api/v1/namespaces/shop/pods", "watch=true&x=1"), "watch pods (watched namespaces)", ""),
+            (("GET", "/api/v1/namespaces/shop", ""), "get namespaces (watched namespaces)", "shop"),
+            (("PATCH", "/api/v1/namespaces/shop/pods/a/status", ""), "patch pods/status (watched namespaces)", "a"),
+            (("GET", "/api/v1/namespaces/checks/pods/a/log", "tail=1"), "get pods/log (checks' namespace)", "a"),
+            (
+                ("GET", "/apis/securityhotfix.dev/v1alpha1/hotfixpolicies", ""),
+                "list hotfixpolicies.securityhotfix.dev (cluster)",
+                "",
+            ),
+            (
+                (
+                    "GET",
+                    "/apis/coordination.k8s.io/v1/namespaces/own/leases",
+                    "watch=true&fieldSelector=metadata.name%3Dhotfix-operator",
+                ),
+                "watch leases.coordination.k8s.io (own lease)",
+                "hotfix-operator",
+            ),
+            (
+                ("PATCH", "/apis/coordination.k8s.io/v1/namespaces/own/leases/hotfix-operator", ""),
+                "patch leases.coordination.k8s.io (own lease)",
+                "hotfix-operator",
+            ),
+        ];
+        for ((method, path, query), right, name) in cases {
+            assert_eq!(told(method, path, query), Some((right.to_owned(), name.to_owned())), "{path}");
+        }
+        assert_eq!(told("GET", "/apis/securityhotfix.dev/v1alpha1", ""), None);
+        assert_eq!(told("GET", "/version", ""), None);
     }
 }

@@ -17,7 +17,7 @@ use crate::lab::{Asked, Ground, LabError};
 use crate::tools::Tool;
 
 /// Namespace of the operators' service accounts.
-const ACCOUNTS: &str = "faults";
+pub const ACCOUNTS: &str = "faults";
 
 /// How long a token of an operator is good: longer than the longest run.
 const TOKEN_SECONDS: i64 = 12 * 3600;

@@ -17,7 +17,7 @@ use super::mutant::Mutant;
 use super::operator::Operators;
 use super::people::{People, is_restless};
 use super::plan::{Plan, Sites};
-use super::proxy::{Proxy, Script};
+use super::proxy::{Hooks, Proxy, Script};
 use super::replies::REGISTRY;
 use super::scenario::{HOTFIX, Scenario, WORKLOAD};
 use super::watcher::Watcher;
@@ -173,6 +173,23 @@ impl Lane<'_> {
     }
 
     async fn start(&self, order: &Order, people: &People) -> Result<(Arc<Operators>, Proxy), LabError> {
+        let people = people.clone();
+        let script = Script {
+            plan: order.plan.clone(),
+            moves: order.scenario.moves,
+            vulnerable: order.scenario.vulnerable,
+            mutant: order.mutant,
+            mover: Box::new(move |happens| {
+                let people = people.clone();
+                async move { people.make(happens).await.map_err(|error| error.to_string()) }.boxed()
+            }),
+            hooks: Hooks::default(),
+        };
+        self.launch(script, &[]).await
+    }
+
+    /// Makes the proxy and what starts the lane's operator, with `more` arguments. None runs yet.
+    pub async fn launch(&self, script: Script, more: &[&str]) -> Result<(Arc<Operators>, Proxy), LabError> {
         let io = |what: &str, source| LabError::Io { what: what.to_owned(), source };
         let file = |ending: &str| self.shared.folder.join(format!("{}.{ending}", self.name));
         let registries = file("registries");
@@ -187,22 +204,11 @@ impl Lane<'_> {
         wrapped
             .args(["--image", &format!("{REGISTRY}/operator:1"), "--listen", "127.0.0.1:0"])
             .arg("--registries")
-            .arg(&registries);
+            .arg(&registries)
+            .args(more);
         let start = Box::new(move || copy(&wrapped));
-        let operators = Operators::new(start, &file("log")).map_err(|error| io("opening the operator's log", error))?;
+        let operators = Operators::new(start, &self.log()).map_err(|error| io("opening the operator's log", error))?;
         let operators = Arc::new(operators);
-
-        let people = people.clone();
-        let script = Script {
-            plan: order.plan.clone(),
-            moves: order.scenario.moves,
-            vulnerable: order.scenario.vulnerable,
-            mutant: order.mutant,
-            mover: Box::new(move |happens| {
-                let people = people.clone();
-                async move { people.make(happens).await.map_err(|error| error.to_string()) }.boxed()
-            }),
-        };
         let proxy = Proxy::start(self.shared.bare.clone(), Arc::clone(&operators), script).await;
         let proxy = proxy.map_err(|error| io("starting the proxy", error))?;
         let text = ground::kubeconfig(proxy.address(), &self.token, &lane);
@@ -210,9 +216,14 @@ impl Lane<'_> {
         Ok((operators, proxy))
     }
 
+    /// Where the lane's operator tells what it does.
+    pub fn log(&self) -> PathBuf {
+        self.shared.folder.join(format!("{}.log", self.name))
+    }
+
     /// Waits for the end of the scenario, lets a held write go on when the successor rests, and waits for the end again. Says what
     /// did not come about.
-    async fn to_the_end(&self, order: &Order, proxy: &Proxy) -> Option<String> {
+    pub async fn to_the_end(&self, order: &Order, proxy: &Proxy) -> Option<String> {
         let patience = match (order.mutant, order.plan.as_ref().map(|plan| plan.fault)) {
             (Some(_), _) => PATIENCE_MUTANT,
             (None, Some(Fault::WatchFrozen)) => PATIENCE_FROZEN,
@@ -269,7 +280,7 @@ fn copy(command: &std::process::Command) -> std::process::Command {
 }
 
 /// Starts the operator anew, several times, each of which makes it look at everything: it must find nothing to write.
-async fn resyncs(operators: &Operators, proxy: &Proxy) -> Vec<String> {
+pub async fn resyncs(operators: &Operators, proxy: &Proxy) -> Vec<String> {
     let before = proxy.ledger(super::proxy::Ledger::attempted);
     for _ in 0..RESYNCS {
         operators.stop().await;

@@ -19,6 +19,7 @@ pub mod proxy;
 pub mod replies;
 pub mod report;
 pub mod scenario;
+pub mod stand;
 mod suite;
 pub mod watcher;
 pub mod world;

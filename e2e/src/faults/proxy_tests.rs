@@ -77,6 +77,7 @@ async fn stage(plan: &str) -> Stage {
         vulnerable: &[],
         mutant: None,
         mover: Box::new(|_| async { Ok(()) }.boxed()),
+        hooks: Hooks::default(),
     };
     let proxy = Proxy::start(client(address), Arc::clone(&operators), script).await.unwrap();
     let client = client(proxy.address());

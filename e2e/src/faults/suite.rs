@@ -1,7 +1,6 @@
 //! The whole suite: the ground, runs without a fault, then every plan on whichever lane is free, then the mutants.
 
 use std::collections::{BTreeMap, VecDeque};
-use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
@@ -10,15 +9,13 @@ use super::ground;
 use super::lane::{Lane, Order, Reference, Run, Shared};
 use super::mutant::Mutant;
 use super::plan::{self, Plan, Sites};
-use super::replies;
 use super::report::{Killed, Summary, Violation};
 use super::scenario::{self, Scenario};
-use super::watcher::Watcher;
-use crate::cluster::{Cluster, Options};
+use super::stand::stand;
 use crate::images::program;
 use crate::lab::{Asked, Ground, LabError};
 
-/// The cluster's name where `HOTFIX_CLUSTER_NAME` says no other: two suites can run beside each other on clusters of their own.
+/// The cluster's name where `HOTFIX_CLUSTER_NAME` says no other.
 const CLUSTER: &str = "faults";
 
 /// Runs without a fault of each scenario: what differs between them is no fault's doing.
@@ -49,49 +46,15 @@ pub struct Settings {
 /// Plays it.
 pub fn run(settings: &Settings) -> Result<Summary, LabError> {
     let operator = program("hotfix-operator").asked(|| "looking for the operator".to_owned())?;
-    let name = std::env::var("HOTFIX_CLUSTER_NAME").unwrap_or_else(|_| CLUSTER.to_owned());
-    let options = Options::named(&name)?.control_plane_only();
-    let attach = std::env::var("ATTACH").is_ok_and(|value| value == "1");
-    let found = attach.then(|| Cluster::attach(&options.name).ok()).flatten();
-    let cluster = match found {
-        Some(cluster) => cluster,
-        None => Cluster::boot(&options)?,
-    };
-    let folder = std::env::temp_dir().join(format!("hotfix-faults-{}", std::process::id()));
-    std::fs::create_dir_all(&folder).asked(|| format!("making {}", folder.display()))?;
-    let name = cluster.name().clone();
-    let kept = folder.clone();
-    let played = cluster.run(async || {
-        // A second handle, for helm and kubectl; the first one owns the cluster.
-        let ground = Ground::Local(Cluster::attach(&name)?);
-        play(settings, Cluster::attach(&name)?, &ground, operator, folder).await
-    })?;
-    // Tokens and logs; the logs of what went wrong are for whoever looks.
-    if played.as_ref().is_ok_and(Summary::is_good) {
-        let _ = std::fs::remove_dir_all(kept);
-    }
-    played
+    stand(CLUSTER, operator, Summary::is_good, async |shared, ground| play(settings, shared, ground).await)
 }
 
-async fn play(
-    settings: &Settings,
-    cluster: Cluster,
-    ground: &Ground,
-    operator: PathBuf,
-    folder: PathBuf,
-) -> Result<Summary, LabError> {
-    let admin = cluster.client().await?;
-    replies::registry().await.asked(|| "serving the registry".to_owned())?;
-    let _kwok = ground::simulate(&cluster, &admin).await?;
-    ground::prepare(ground).await?;
-    let bare = ground::without_credentials(&cluster).await?;
-    let watcher = Watcher::start(admin.clone()).await?;
-    let shared = Shared { cluster, admin, bare, watcher, operator, folder };
+async fn play(settings: &Settings, shared: &Shared, ground: &Ground) -> Result<Summary, LabError> {
     let mut lanes = Vec::new();
     for number in 1..=settings.lanes {
         let name = format!("lane-{number:02}");
         let token = ground::install(ground, &shared.admin, &name).await?;
-        lanes.push(Lane { shared: &shared, name, token });
+        lanes.push(Lane { shared, name, token });
     }
     tell!("{} lanes on cluster {}; {}", lanes.len(), shared.cluster.name(), ground::images());
 

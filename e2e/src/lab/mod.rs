@@ -50,7 +50,7 @@ pub use leaders::{Ending, Handover, LEASE};
 pub use outsider::{OUTSIDER, Outsider};
 pub use production::Production;
 pub(crate) use programs::cargo;
-pub use programs::{Profile, Programs, repository};
+pub use programs::{Profile, Programs, operator, repository};
 pub use scene::{Clients, PolicyOptions, Scene, Workload};
 pub use suite::{How, Scenario, play};
 pub use writes::Writes;

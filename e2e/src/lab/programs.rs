@@ -56,6 +56,25 @@ impl Programs {
     }
 }
 
+/// Builds the operator alone, unoptimised, for suites that run it as a process of this machine.
+pub fn operator() -> Result<PathBuf, LabError> {
+    let mut cargo = cargo()?;
+    cargo.args([
+        "build",
+        "--message-format=json-render-diagnostics",
+        "-p",
+        "securityhotfix",
+        "--bin",
+        "hotfix-operator",
+    ]);
+    let output = cargo.output().asked(|| "running cargo".to_owned())?;
+    let built = executables(&String::from_utf8_lossy(&output.stdout));
+    built
+        .get("hotfix-operator")
+        .cloned()
+        .ok_or_else(|| LabError::Command { command: "cargo build".to_owned(), said: "see above".to_owned() })
+}
+
 /// Cargo in the repository, with the flags of the Makefile; it tells its progress on standard error.
 pub(crate) fn cargo() -> Result<Command, LabError> {
     let host = host()?;

@@ -3,7 +3,7 @@
 use std::fmt;
 
 use hotfix_e2e::cluster::Cluster;
-use hyper::http::{Method, Request};
+pub use hotfix_e2e::deed::Deed;
 use kube::Client;
 use kube::config::{KubeConfigOptions, Kubeconfig};
 use serde_json::Value;
@@ -59,64 +59,6 @@ pub async fn client_of(cluster: &Cluster, user: &str) -> Client {
     let options = KubeConfigOptions::default();
     let config = kube::Config::from_custom_kubeconfig(kubeconfig, &options).await.expect("a usable kubeconfig");
     Client::try_from(config).expect("a client")
-}
-
-/// One request.
-#[derive(Clone, Debug)]
-pub struct Deed {
-    method: Method,
-    path: String,
-    content: &'static str,
-    body: Value,
-}
-
-impl Deed {
-    fn new(method: Method, path: impl Into<String>, content: &'static str, body: Value) -> Self {
-        Self { method, path: path.into(), content, body }
-    }
-
-    /// Creates `body` in the collection at `path`.
-    pub fn create(path: impl Into<String>, body: Value) -> Self {
-        Self::new(Method::POST, path, "application/json", body)
-    }
-
-    /// Reads what is at `path`.
-    pub fn get(path: impl Into<String>) -> Self {
-        Self::new(Method::GET, path, "application/json", Value::Null)
-    }
-
-    /// Deletes what is at `path`.
-    pub fn delete(path: impl Into<String>) -> Self {
-        Self::new(Method::DELETE, path, "application/json", Value::Null)
-    }
-
-    /// Merges `body` into what is at `path`, lists by their keys.
-    pub fn merge(path: impl Into<String>, body: Value) -> Self {
-        Self::new(Method::PATCH, path, "application/strategic-merge-patch+json", body)
-    }
-
-    /// The same for kinds of custom resources, which know no list keys.
-    pub fn merge_custom(path: impl Into<String>, body: Value) -> Self {
-        Self::new(Method::PATCH, path, "application/merge-patch+json", body)
-    }
-
-    /// Applies a JSON patch to what is at `path`.
-    pub fn patch(path: impl Into<String>, body: Value) -> Self {
-        Self::new(Method::PATCH, path, "application/json-patch+json", body)
-    }
-
-    /// The same, judged by admission but not done.
-    pub fn rehearsed(mut self) -> Self {
-        self.path.push_str("?dryRun=All");
-        self
-    }
-
-    /// Tries it.
-    pub async fn attempt(&self, client: &Client) -> Result<Value, kube::Error> {
-        let body = if self.body.is_null() { Vec::new() } else { self.body.to_string().into_bytes() };
-        let request = Request::builder().method(&self.method).uri(&self.path).header("Content-Type", self.content);
-        client.request(request.body(body).expect("a well-formed request")).await
-    }
 }
 
 /// What has to come of a deed.

@@ -112,6 +112,11 @@ impl Ledger {
         self.entries.len()
     }
 
+    /// How many calls from this place on were answered so.
+    pub fn answered_with(&self, code: u16, from: usize) -> usize {
+        self.entries.iter().skip(from).filter(|entry| entry.answered == Some(code)).count()
+    }
+
     /// When the last call came, the watches and those beside the work left out.
     pub fn last(&self) -> Option<Instant> {
         let counts = |entry: &&Entry| !matches!(entry.name.class, Class::Beside | Class::Watch);

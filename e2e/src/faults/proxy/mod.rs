@@ -43,6 +43,9 @@ const MAX_REQUEST: usize = 3 << 20;
 /// How long no answer comes when none is to come: a little longer than the operator waits.
 const SILENCE: Duration = Duration::from_secs(11);
 
+/// How long the API server may take to refuse a log, or to find that there is none.
+const LOG: Duration = Duration::from_secs(3);
+
 /// How much longer a delayed read takes.
 const DELAY: Duration = Duration::from_secs(2);
 
@@ -57,6 +60,21 @@ pub struct Cut;
 /// Lets happen what happens beside the operator.
 pub type Mover = Box<dyn Fn(Move) -> BoxFuture<'static, Result<(), String>> + Send + Sync>;
 
+/// Lets something happen before a call goes on to the API server; the number is its place among the calls.
+pub type Before = Box<dyn Fn(Asked<'_>, usize) -> BoxFuture<'static, ()> + Send + Sync>;
+
+/// Lets something happen after the first write of a name is made, before the operator hears of it.
+pub type After = Box<dyn Fn(&str) -> BoxFuture<'static, Result<(), String>> + Send + Sync>;
+
+/// What else is done with calls, for suites that have stories of their own.
+#[derive(Default)]
+pub struct Hooks {
+    /// Before each call.
+    pub before: Option<Before>,
+    /// After the first write of each name.
+    pub after: Option<After>,
+}
+
 /// What a proxy is to do.
 pub struct Script {
     /// The call that goes wrong, and how; `None` for a run without a fault.
@@ -69,6 +87,8 @@ pub struct Script {
     pub mutant: Option<Mutant>,
     /// How a move is made.
     pub mover: Mover,
+    /// What else is done with calls.
+    pub hooks: Hooks,
 }
 
 /// A proxy at work; it ends when dropped.
@@ -220,6 +240,9 @@ impl Shared {
             let (place, met) = state.ledger.arrive(name.clone(), self.script.plan.as_ref());
             (name, place, met)
         };
+        if let Some(before) = &self.script.hooks.before {
+            before(call.asked(), place).await;
+        }
         if name.class == Class::Watch {
             return self.watch(&name.text, place, &call).await;
         }
@@ -288,6 +311,13 @@ impl Shared {
                 state.namer.job_of(pod).map(|job| replies::log(job, self.script.vulnerable))
             };
             if let Some(printed) = printed {
+                // A simulated node has no logs, but whether they may be read the API server says.
+                if self.script.hooks.before.is_some()
+                    && let Ok(Ok((StatusCode::FORBIDDEN, body))) = tokio::time::timeout(LOG, self.send(call)).await
+                {
+                    self.state().ledger.answered(place, StatusCode::FORBIDDEN.as_u16());
+                    return Ok(reply(StatusCode::FORBIDDEN, body));
+                }
                 return Ok(reply(StatusCode::OK, printed.into()));
             }
         }
@@ -307,6 +337,11 @@ impl Shared {
             if let Err(why) = (self.script.mover)(*happens).await {
                 self.state().troubles.push(format!("{happens:?} after {after}: {why}"));
             }
+        }
+        if let (Some(first), Some(after)) = (&first, &self.script.hooks.after)
+            && let Err(why) = after(first).await
+        {
+            self.state().troubles.push(format!("after {first}: {why}"));
         }
         Ok(reply(status, body))
     }

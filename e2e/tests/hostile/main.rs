@@ -1,0 +1,75 @@
+//! What is done to the operator on purpose, on a real API server: rights taken away, fields that make no sense, and labels,
+//! owners and annotations changed under it. Needs root and Go; no node. `cargo test -p hotfix-e2e --test hostile -- rights`
+//! plays one suite. `docs/hostile.md` tells what it found.
+
+mod fields;
+mod rights;
+
+use std::process::ExitCode;
+use std::time::Instant;
+
+use futures::FutureExt;
+use futures::future::LocalBoxFuture;
+use hotfix_e2e::faults::ground;
+use hotfix_e2e::faults::lane::{Lane, Shared};
+use hotfix_e2e::faults::stand::stand;
+use hotfix_e2e::lab::{self, Ground, LabError};
+
+/// A suite: plays on lanes of its own and gives a sentence for everything that is not as it has to be.
+type Suite = for<'a> fn(&'a [Lane<'a>]) -> LocalBoxFuture<'a, Result<Vec<String>, LabError>>;
+
+/// Every suite with the number of lanes it plays on. They are played side by side: most of the time is waited for.
+const SUITES: [(&str, usize, Suite); 2] = [
+    ("rights", rights::LANES, |lanes| rights::play(lanes).boxed_local()),
+    ("fields", fields::LANES, |lanes| fields::play(lanes).boxed_local()),
+];
+
+fn main() -> ExitCode {
+    let words: Vec<String> = std::env::args().skip(1).filter(|word| !word.starts_with('-')).collect();
+    let asked = |name: &str| words.is_empty() || words.iter().any(|word| name.contains(&**word));
+    let chosen: Vec<_> = SUITES.into_iter().filter(|(name, ..)| asked(name)).collect();
+    if std::env::args().any(|word| word == "--list") {
+        for (name, ..) in chosen {
+            println!("{name}: test");
+        }
+        return ExitCode::SUCCESS;
+    }
+    let played = lab::operator().and_then(|operator| {
+        stand("hostile", operator, Vec::is_empty, async |shared, ground| play(&chosen, shared, ground).await)
+    });
+    match played {
+        Ok(wrong) if wrong.is_empty() => ExitCode::SUCCESS,
+        Ok(wrong) => {
+            for what in &wrong {
+                println!("WRONG {what}");
+            }
+            println!("{} things are not as they have to be", wrong.len());
+            ExitCode::FAILURE
+        }
+        Err(error) => {
+            println!("hostile: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn play(chosen: &[(&str, usize, Suite)], shared: &Shared, ground: &Ground) -> Result<Vec<String>, LabError> {
+    let mut lanes = Vec::new();
+    for (suite, count, _) in chosen {
+        let mut own = Vec::new();
+        for number in 1..=*count {
+            let name = format!("{suite}-{number:02}");
+            let token = ground::install(ground, &shared.admin, &name).await?;
+            own.push(Lane { shared, name, token });
+        }
+        lanes.push(own);
+    }
+    let plays = chosen.iter().zip(&lanes).map(async |((name, _, suite), lanes)| {
+        let begun = Instant::now();
+        let played = suite(lanes).await;
+        println!("{name}: played in {} s", begun.elapsed().as_secs());
+        played.map(|wrong| wrong.into_iter().map(|what| format!("{name}: {what}")).collect::<Vec<_>>())
+    });
+    let played: Result<Vec<_>, _> = futures::future::join_all(plays).await.into_iter().collect();
+    Ok(played?.concat())
+}
