@@ -13,6 +13,8 @@ mod engines;
 mod faults;
 #[path = "suites/gates.rs"]
 mod gates;
+#[path = "suites/gone.rs"]
+mod gone;
 #[path = "suites/healthy.rs"]
 mod healthy;
 #[path = "suites/kills.rs"]
@@ -36,6 +38,7 @@ fn main() -> ExitCode {
         gates::SCENARIOS,
         faults::SCENARIOS,
         deletions::SCENARIOS,
+        gone::SCENARIOS,
         owners::SCENARIOS,
         people::SCENARIOS,
         engines::SCENARIOS,

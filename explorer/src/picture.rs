@@ -108,8 +108,10 @@ pub fn picture(view: &View, intern: &Intern) -> Observed {
                 name: names::HOTFIXES[other].into(),
                 uid: names::UIDS[other].into(),
                 alive: view.rest.alive >> other & 1 == 1,
+                attempt: 0,
             })
             .collect(),
+        strays: observed::Strays::default(),
         runs: view.rest.jobs.iter().filter(|job| job.kind() != 0).map(|job| run(side, *job, intern)).collect(),
         report: (view.rest.report != 0).then(|| observed::Report {
             resource_version: "report".into(),

@@ -18,6 +18,7 @@ mod parts;
 mod read;
 mod reads;
 mod relevant;
+mod strays;
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -123,10 +124,14 @@ impl Observer {
         };
 
         let Some(before) = reads.one(reads::HOTFIXES, &id.name).await? else { return Ok(Look::Gone) };
+        let strays_matter = strays::matter(&read_own(reads::HOTFIXES, &before, read::hotfix)?);
         let services = reads.all(reads::SERVICES, Which::All).await?;
         let services = read_all(reads::SERVICES, &services, read::service)?;
-        let (by_label, by_slot) =
-            tokio::try_join!(pods_of_blue(reads, &known), reads.all(reads::PODS, Which::Labels(SLOT.to_owned())),)?;
+        let (by_label, by_slot, candidates) = tokio::try_join!(
+            pods_of_blue(reads, &known),
+            reads.all(reads::PODS, Which::Labels(SLOT.to_owned())),
+            strays::candidates(reads, id, strays_matter),
+        )?;
 
         let (object, services_after) =
             tokio::try_join!(reads.one(reads::HOTFIXES, &id.name), reads.all(reads::SERVICES, Which::All),)?;
@@ -140,8 +145,12 @@ impl Observer {
         }
         let stage = Stage::of(&hotfix);
         let slots = slots(&hotfix);
-        let pods =
-            merged(read_all(reads::PODS, &by_label, read::pod)?, read_all(reads::PODS, &by_slot, read::pod)?, &slots);
+        let theirs = strays::slots(&candidates, hotfix.status.leftover.as_ref());
+        let pods = merged(
+            read_all(reads::PODS, &by_label, read::pod)?,
+            read_all(reads::PODS, &by_slot, read::pod)?,
+            &slots.union(&theirs).cloned().collect(),
+        );
         let relevant = relevant::services(&services, &pods, &known.labels, &hotfix);
         // Unchanged from before the pods were listed until after it: they are of one moment.
         let services_after = read_all(reads::SERVICES, &services_after, read::service)?;
@@ -164,7 +173,12 @@ impl Observer {
             },
             guards(reads, &id.target, stage),
             claim(reads, &known, &hotfix),
-            relevant::others(reads, id, &services, &relevant, &slots),
+            async {
+                let strange = relevant::foreign(&services, &relevant, &id.uid, &slots);
+                let others = relevant::others(reads, id, strange).await?;
+                let explained = strange || strays::explained(&candidates, &pods, &hotfix, &others);
+                if explained { Ok(others) } else { relevant::others(reads, id, true).await }
+            },
             async {
                 let jobs = checks.all(reads::JOBS, Which::Labels(format!("{HOTFIX_UID}={}", id.uid)));
                 let report = reads.one(reads::REPORTS, &report_name);
@@ -187,6 +201,7 @@ impl Observer {
         let slices = [slices, slices_of(reads, &missed).await?].concat();
 
         let runs = runs(&self.outputs, &self.source(id), stage, &jobs, &setup.declared).await?;
+        let strays = strays::with_jobs(checks, candidates, &hotfix, &others).await?;
         let report = report.map(|object| read_own(reads::REPORTS, &object, read::report)).transpose()?;
         Ok(Look::Taken(Box::new(Observed {
             replica_sets: controlled(&replica_sets, blue.as_ref(), green.as_ref(), &hotfix),
@@ -203,6 +218,7 @@ impl Observer {
             green,
             claim,
             others,
+            strays,
             runs,
             report,
             evidence: self.evidence.found(&hotfix.uid),

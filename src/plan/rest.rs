@@ -8,6 +8,7 @@ use crate::api::{Attempt, Outcome};
 
 use super::action::Target;
 use super::begin::{self, Asked};
+use super::leaving::Leaving;
 use super::observed::Observed;
 use super::step::Step;
 use super::{Action, commands, wayout};
@@ -18,7 +19,7 @@ const SWEEP: std::time::Duration = std::time::Duration::from_secs(75);
 
 /// The next step of a hotfix whose attempt is over.
 pub fn next(o: &Observed, attempt: &Attempt, now: Timestamp) -> Step {
-    if let Some(step) = wayout::clean(o, attempt, now) {
+    if let Some(step) = wayout::clean(o, &Leaving::own(o, attempt), now) {
         return step;
     }
     if let Some(step) = record(o, attempt) {

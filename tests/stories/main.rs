@@ -12,6 +12,7 @@ mod world;
 
 mod chaos;
 mod gates;
+mod gone;
 mod happy;
 mod moments;
 mod narrator;

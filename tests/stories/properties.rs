@@ -40,6 +40,9 @@ fn pictures() -> &'static [Picture] {
             Story::of("reverted").when(moments::folding, "v1", |w: &mut World| w.deploy(V1)),
             Story::of("deleted").when(moments::held, "deleted", World::delete_the_hotfix),
             Story::of("failed").given("vulnerable", |w: &mut World| w.image(V2).vulnerable = true),
+            Story::of("vanished")
+                .when(moments::verifying, "vanished", |w: &mut World| w.vanish("web-cve-2024-22195"))
+                .when(moments::at_once, "once more", |w: &mut World| w.ask("web-second", V2)),
             Story::of("put back").when(moments::verifying, "put back", |w: &mut World| w.put_selector_back("web")),
         ];
         let orders = || [Order::Natural, Order::Drawn(Dice::new(1)), Order::Drawn(Dice::new(2))];
@@ -75,6 +78,14 @@ const CLUSTER: &[Change] = &[
     |o, _| o.pods.clear(),
     |o, _| o.replica_sets.clear(),
     |o, _| o.claim = None,
+    |o, i| take(&mut o.strays.candidates, i),
+    |o, i| take(&mut o.strays.jobs, i),
+    |o, i| {
+        let other = |uid: &String| Other { name: "back".into(), uid: uid.clone(), alive: i.index(2) == 0, attempt: 1 };
+        let back =
+            o.hotfix.status.leftover.iter().filter_map(|left| left.hotfix.as_ref()).map(other).collect::<Vec<_>>();
+        o.others.extend(back);
+    },
     |o, _| o.report = None,
     |o, _| o.policy = None,
     |o, _| o.checks.clear(),
@@ -269,7 +280,7 @@ const CLUSTER: &[Change] = &[
         o.hotfix.annotations.insert(names::RELEASE.into(), value.into());
     },
     |o, _| drop(o.hotfix.annotations.insert(names::RETRY.into(), "again".into())),
-    |o, i| o.others.push(Other { name: "other".into(), uid: "other".into(), alive: i.index(2) == 0 }),
+    |o, i| o.others.push(Other { name: "other".into(), uid: "other".into(), alive: i.index(2) == 0, attempt: 1 }),
     |o, _| {
         if let Some(claim) = &mut o.claim {
             claim.holder = "other".into();

@@ -74,6 +74,7 @@ impl World {
                 runner_image: "registry.example/hotfix-operator@sha256:0".into(),
             }),
             last_green: None,
+            passed: BTreeSet::new(),
             hashes: BTreeMap::new(),
             writes: BTreeMap::new(),
         };

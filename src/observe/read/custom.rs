@@ -67,6 +67,7 @@ pub(in crate::observe) fn other(object: &Value) -> Option<Other> {
         name: text(object, "/metadata/name")?.to_owned(),
         uid: text(object, "/metadata/uid")?.to_owned(),
         alive: attempt.is_some_and(|attempt| text(attempt, "/finishedAt").is_none()),
+        attempt: attempt.and_then(|attempt| attempt.get("number")?.as_i64()).unwrap_or_default(),
     })
 }
 
