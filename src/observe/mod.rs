@@ -146,11 +146,9 @@ impl Observer {
         let stage = Stage::of(&hotfix);
         let slots = slots(&hotfix);
         let theirs = strays::slots(&candidates, hotfix.status.leftover.as_ref());
-        let pods = merged(
-            read_all(reads::PODS, &by_label, read::pod)?,
-            read_all(reads::PODS, &by_slot, read::pod)?,
-            &slots.union(&theirs).cloned().collect(),
-        );
+        let wanted = slots.union(&theirs).cloned().collect();
+        let pods =
+            merged(read_all(reads::PODS, &by_label, read::pod)?, read_all(reads::PODS, &by_slot, read::pod)?, &wanted);
         let relevant = relevant::services(&services, &pods, &known.labels, &hotfix);
         // Unchanged from before the pods were listed until after it: they are of one moment.
         let services_after = read_all(reads::SERVICES, &services_after, read::service)?;
@@ -173,12 +171,14 @@ impl Observer {
             },
             guards(reads, &id.target, stage),
             claim(reads, &known, &hotfix),
-            async {
-                let strange = relevant::foreign(&services, &relevant, &id.uid, &slots);
-                let others = relevant::others(reads, id, strange).await?;
-                let explained = strange || strays::explained(&candidates, &pods, &hotfix, &others);
-                if explained { Ok(others) } else { relevant::others(reads, id, true).await }
-            },
+            strays::others(
+                reads,
+                id,
+                relevant::foreign(&services, &relevant, &id.uid, &slots),
+                &candidates,
+                &pods,
+                &hotfix
+            ),
             async {
                 let jobs = checks.all(reads::JOBS, Which::Labels(format!("{HOTFIX_UID}={}", id.uid)));
                 let report = reads.one(reads::REPORTS, &report_name);

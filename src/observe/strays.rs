@@ -8,7 +8,7 @@ use std::collections::BTreeSet;
 use super::error::ObserveError;
 use super::json::text;
 use super::reads::{self, Reads, Which, nameless};
-use super::{HotfixId, read};
+use super::{HotfixId, read, relevant};
 use crate::api::names::{self, HOTFIX_UID, RETRY, SLOT};
 use crate::api::{Leftover, Outcome};
 use crate::plan::observed::{Hotfix, Other, Pod, StrayJob, Strays, Workload};
@@ -41,9 +41,26 @@ pub(super) fn slots(candidates: &[Workload], left: Option<&Leftover>) -> BTreeSe
     of.chain(left.map(|left| &left.slot)).cloned().collect()
 }
 
+/// The other hotfixes that may matter, `strange` being whether a Service bears something foreign: all of the namespace as
+/// soon as those of this target do not explain what was seen.
+pub(super) async fn others(
+    reads: Reads<'_>,
+    id: &HotfixId,
+    strange: bool,
+    candidates: &[Workload],
+    pods: &[Pod],
+    hotfix: &Hotfix,
+) -> Result<Vec<Other>, ObserveError> {
+    let others = relevant::others(reads, id, strange).await?;
+    if strange || explained(candidates, pods, hotfix, &others) {
+        return Ok(others);
+    }
+    relevant::others(reads, id, true).await
+}
+
 /// True when every candidate and every slot seen is of one of these hotfixes. (Whatever is not may be of one that is gone,
 /// and that is said only after all of the namespace were listed.)
-pub(super) fn explained(candidates: &[Workload], pods: &[Pod], hotfix: &Hotfix, others: &[Other]) -> bool {
+fn explained(candidates: &[Workload], pods: &[Pod], hotfix: &Hotfix, others: &[Other]) -> bool {
     let known = |uid: &String| others.iter().any(|other| other.uid == *uid);
     let made_for = candidates.iter().filter_map(|candidate| candidate.labels.get(HOTFIX_UID));
     let mut slots = pods.iter().filter_map(|pod| pod.labels.get(SLOT)).collect::<BTreeSet<_>>();
@@ -53,7 +70,9 @@ pub(super) fn explained(candidates: &[Workload], pods: &[Pod], hotfix: &Hotfix, 
         if slots.is_empty() {
             break;
         }
-        recent_slots(uid, last).for_each(|slot| drop(slots.remove(&slot)));
+        recent_slots(uid, last).for_each(|slot| {
+            slots.remove(&slot);
+        });
     }
     hotfix.status.leftover.is_none() && slots.is_empty() && made_for.into_iter().all(known)
 }

@@ -69,12 +69,7 @@ fn slot(o: &Observed) -> String {
 
 /// What was recorded of a hotfix that is gone, where it is still so.
 fn leftover(o: &Observed) -> Option<&Leftover> {
-    let left = o.hotfix.status.leftover.as_ref()?;
-    let proven = match &left.hotfix {
-        Some(uid) => o.is_gone(uid),
-        None => true,
-    };
-    (proven && o.whose_slot(&left.slot).is_none()).then_some(left)
+    o.hotfix.status.leftover.as_ref().filter(|left| o.is_left(left))
 }
 
 /// True for labels of what that hotfix made.

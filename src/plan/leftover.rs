@@ -18,14 +18,19 @@ use super::{others, stale, wayout};
 /// The next step of taking away what was found; `None` while nothing was.
 pub fn under_way(o: &Observed, now: Timestamp) -> Option<Step> {
     let left = o.status().leftover.as_ref()?;
-    let leaving = Leaving::gone(o, left);
-    let step = wayout::close(o, &leaving, now).or_else(|| wayout::clean(o, &leaving, now));
-    Some(step.unwrap_or_else(|| {
+    let over = |text| {
         let mut status = o.status().clone();
         status.leftover = None;
-        let text = format!("Nothing is left of what {} made.", others::who_left(left));
         Step::Record(Box::new(status), vec![Note::normal(Reason::LeftBehind, "TakeAway", text)])
-    }))
+    };
+    let who = others::who_left(left);
+    if !o.is_left(left) {
+        // Uids do not come back; this is for a picture that lies.
+        return Some(over(format!("What {who} made is left to it, since it exists.")));
+    }
+    let leaving = Leaving::gone(o, left);
+    let step = wayout::close(o, &leaving, now).or_else(|| wayout::clean(o, &leaving, now));
+    Some(step.unwrap_or_else(|| over(format!("Nothing is left of what {who} made."))))
 }
 
 /// The next step that clears the workload of what hotfixes left that are gone; `None` once nothing is left.
@@ -49,22 +54,15 @@ fn find(o: &Observed) -> Option<Leftover> {
     // Until its promotion a candidate is the hotfix's by an ownerReference, and goes with it by itself.
     let owned = |labels: &&Map| {
         let whose = labels.get(names::HOTFIX_UID);
-        let of = |candidate: &&Workload| candidate.labels.get(names::HOTFIX_UID) == whose;
-        o.strays
-            .candidates
-            .iter()
-            .find(of)
-            .is_some_and(|candidate| whose.is_some_and(|uid| candidate.owners.contains(uid)))
+        let goes = |candidate: &Workload| whose.is_some_and(|uid| candidate.owners.contains(uid));
+        o.strays.candidates.iter().any(|candidate| candidate.labels.get(names::HOTFIX_UID) == whose && goes(candidate))
     };
     let budgets = o.budgets.iter().filter(|budget| {
         let uid = budget.labels.get(names::HOTFIX_UID);
         uid.is_some_and(|uid| names::green(&o.hotfix.spec.target.name, uid) == budget.name)
     });
     let labelled = candidates.chain(budgets.map(|budget| &budget.labels)).filter(|labels| !owned(labels));
-    labelled
-        .filter_map(labels)
-        .find(|left| left.hotfix.as_ref().is_some_and(|uid| o.is_gone(uid)))
-        .or_else(|| taking(o))
+    labelled.filter_map(labels).find(|left| o.is_left(left)).or_else(|| taking(o))
 }
 
 /// What was made for a hotfix, by its labels.
@@ -79,9 +77,9 @@ fn labels(labels: &Map) -> Option<Leftover> {
 }
 
 /// Pods that take traffic, or would, without a candidate they are of: somebody deleted it and left them, or they are still
-/// ending. A mark may tell whose they were.
+/// ending. A mark may tell whose they were. One without our gate cannot be closed, and so is none of these.
 fn taking(o: &Observed) -> Option<Leftover> {
-    let takes = |pod: &&Pod| pod.serves() || (pod.lives() && pod.is_open() && pod.is_gated());
+    let takes = |pod: &&Pod| pod.is_gated() && (pod.serves() || pod.lives() && pod.is_open());
     let slot = o
         .pods
         .iter()

@@ -31,6 +31,11 @@ impl Observed {
         all.find(|(uid, last)| recent_slots(uid, *last).any(|known| known == slot)).map(|(uid, _)| uid)
     }
 
+    /// True when no hotfix that exists can have made this.
+    pub fn is_left(&self, left: &Leftover) -> bool {
+        left.hotfix.as_deref().is_none_or(|uid| self.is_gone(uid)) && self.whose_slot(&left.slot).is_none()
+    }
+
     /// UID of the other hotfix that may still write and has its mark or its slot on this Service.
     pub fn whose_service(&self, service: &Service) -> Option<String> {
         let mark = service.mark();

@@ -153,6 +153,7 @@ fn pods_left_by_a_candidate_that_somebody_deleted_are_closed() {
         verifying,
     )
     .when(at_once, "somebody deletes the candidate", World::delete_green)
+    .when(at_once, "the time to live of its check Jobs passes", |w| w.jobs.clear())
     .with_an_outage_by_others()
     .with_two_ends()
     .tell("gone_candidate_deleted");
