@@ -108,7 +108,8 @@ pub fn picture(view: &View, intern: &Intern) -> Observed {
                 name: names::HOTFIXES[other].into(),
                 uid: names::UIDS[other].into(),
                 alive: view.rest.alive >> other & 1 == 1,
-                attempt: 0,
+                // No attempt of the model has a higher number, so that every slot is explained.
+                attempt: 3,
             })
             .collect(),
         strays: observed::Strays::default(),

@@ -145,8 +145,7 @@ impl Observer {
         }
         let stage = Stage::of(&hotfix);
         let slots = slots(&hotfix);
-        let theirs = strays::slots(&candidates, hotfix.status.leftover.as_ref());
-        let wanted = slots.union(&theirs).cloned().collect();
+        let wanted = strays::slots(&slots, &candidates, hotfix.status.leftover.as_ref());
         let pods =
             merged(read_all(reads::PODS, &by_label, read::pod)?, read_all(reads::PODS, &by_slot, read::pod)?, &wanted);
         let relevant = relevant::services(&services, &pods, &known.labels, &hotfix);
@@ -157,6 +156,7 @@ impl Observer {
             return Ok(Look::Overtaken);
         }
 
+        let strange = relevant::foreign(&services, &relevant, &id.uid, &slots);
         let green_name = names::green(&id.target, &id.uid);
         let report_name = names::report(&id.name, &id.uid);
         let checks = Reads { client: &self.client, namespace: &self.settings.checks_namespace };
@@ -171,14 +171,7 @@ impl Observer {
             },
             guards(reads, &id.target, stage),
             claim(reads, &known, &hotfix),
-            strays::others(
-                reads,
-                id,
-                relevant::foreign(&services, &relevant, &id.uid, &slots),
-                &candidates,
-                &pods,
-                &hotfix
-            ),
+            strays::others(reads, id, strange, &candidates, &pods, &hotfix),
             async {
                 let jobs = checks.all(reads::JOBS, Which::Labels(format!("{HOTFIX_UID}={}", id.uid)));
                 let report = reads.one(reads::REPORTS, &report_name);

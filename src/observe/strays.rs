@@ -35,10 +35,10 @@ pub(super) async fn candidates(reads: Reads<'_>, id: &HotfixId, matter: bool) ->
     made.map(|deployment| read::workload(deployment).ok_or_else(|| nameless(reads::DEPLOYMENTS))).collect()
 }
 
-/// Their slots, and that of what is being taken away.
-pub(super) fn slots(candidates: &[Workload], left: Option<&Leftover>) -> BTreeSet<String> {
-    let of = candidates.iter().filter_map(|candidate| candidate.labels.get(SLOT));
-    of.chain(left.map(|left| &left.slot)).cloned().collect()
+/// The slots of this hotfix, of these candidates, and of what is being taken away: whose pods are looked at.
+pub(super) fn slots(own: &BTreeSet<String>, candidates: &[Workload], left: Option<&Leftover>) -> BTreeSet<String> {
+    let theirs = candidates.iter().filter_map(|candidate| candidate.labels.get(SLOT));
+    own.iter().chain(theirs).chain(left.map(|left| &left.slot)).cloned().collect()
 }
 
 /// The other hotfixes that may matter, `strange` being whether a Service bears something foreign: all of the namespace as

@@ -4,14 +4,15 @@
 //! Each is a function of what was seen and what is about to be written, with the reason for it. They share the planner's
 //! words, not its reasoning: a planner that is wrong is caught here.
 
+mod left;
 mod records;
 
+use crate::api::Attempt;
 use crate::api::names::{self, Mark, POD_TEMPLATE_HASH, SLOT};
-use crate::api::{Attempt, Leftover};
 
 use super::Action;
-use super::action::Target;
-use super::observed::{Map, Observed, Workload};
+use super::observed::{Map, Observed};
+use left::{deleted_candidate, is_left, left_behind, leftover};
 
 /// A broken invariant.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -48,7 +49,7 @@ pub const ALL: &[(&str, Invariant)] = &[
     ("milestones-only-grow", records::milestones_only_grow),
     ("the-latch-is-for-good", records::the_latch_is_for_good),
     ("remediated-means-gone", records::remediated_means_gone),
-    ("left-by-the-gone-only", records::left_by_the_gone_only),
+    ("left-by-the-gone-only", left::by_the_gone_only),
 ];
 
 /// The first invariant that carrying out `action` would break.
@@ -65,27 +66,6 @@ fn attempt(o: &Observed) -> Option<&Attempt> {
 
 fn slot(o: &Observed) -> String {
     names::slot(&o.hotfix.uid, attempt(o).map_or(0, |attempt| attempt.number))
-}
-
-/// What was recorded of a hotfix that is gone, where it is still so.
-fn leftover(o: &Observed) -> Option<&Leftover> {
-    o.hotfix.status.leftover.as_ref().filter(|left| o.is_left(left))
-}
-
-/// True for labels of what that hotfix made.
-fn left_behind(o: &Observed, labels: &Map) -> bool {
-    let uid = leftover(o).and_then(|left| left.hotfix.as_ref());
-    uid.is_some() && labels.get(names::HOTFIX_UID) == uid
-}
-
-/// True for a slot of what a hotfix left that is gone.
-fn is_left(o: &Observed, slot: Option<&String>) -> bool {
-    slot.is_some() && leftover(o).map(|left| &left.slot) == slot
-}
-
-/// The candidate this deletes, as it was seen: this hotfix's own or a stray.
-fn deleted_candidate<'a>(o: &'a Observed, target: &Target) -> Option<&'a Workload> {
-    o.green.iter().chain(&o.strays.candidates).find(|seen| seen.uid == target.uid)
 }
 
 /// Production is untouched until every gate has passed and the announcement is on record.

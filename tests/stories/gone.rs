@@ -236,8 +236,11 @@ fn left(observed: &mut Observed) -> &mut Leftover {
     observed.hotfix.status.leftover.as_mut().unwrap()
 }
 
+/// A change of a picture.
+type Change = fn(&mut Observed);
+
 /// What makes the deletion of a candidate wrong that was right before.
-const WRONG: &[(&str, fn(&mut Observed))] = &[
+const WRONG: &[(&str, Change)] = &[
     ("its hotfix exists", |o| {
         let uid = left(o).hotfix.clone().unwrap();
         o.others.push(Other { name: FIRST.into(), uid, alive: false, attempt: 1 });

@@ -2,7 +2,7 @@
 
 use super::super::Action;
 use super::super::observed::Observed;
-use super::{attempt, leftover};
+use super::attempt;
 
 /// Within an attempt no milestone is taken back.
 pub(super) fn milestones_only_grow(o: &Observed, action: &Action) -> Option<String> {
@@ -42,20 +42,4 @@ pub(super) fn remediated_means_gone(o: &Observed, action: &Action) -> Option<Str
     let attempt = status.attempt.as_ref().filter(|a| a.outcome == Some(crate::api::Outcome::Remediated))?;
     let already = super::attempt(o).is_some_and(|before| before.outcome == attempt.outcome);
     (!already && !o.old_version_is_gone(attempt)).then(|| "Remediated while the old image may still run".to_owned())
-}
-
-/// Only what is of no hotfix that exists is taken for left behind, and nothing else is begun while it is taken away.
-pub(super) fn left_by_the_gone_only(o: &Observed, action: &Action) -> Option<String> {
-    match action {
-        Action::Record { status, .. } => {
-            let left = status.leftover.as_ref().filter(|left| o.hotfix.status.leftover.as_ref() != Some(left))?;
-            let exists = left.hotfix.as_deref().filter(|uid| !o.is_gone(uid)).or_else(|| o.whose_slot(&left.slot));
-            exists.map(|uid| format!("hotfix {uid} exists, and slot {} was taken for left behind", left.slot))
-        }
-        Action::CreateGreen(_) | Action::ResizeGreen { .. } | Action::Hold { .. } => {
-            let left = leftover(o)?;
-            Some(format!("{} while slot {} is taken away", action.name(), left.slot))
-        }
-        _ => None,
-    }
 }
