@@ -3,8 +3,8 @@
 //! Nothing of them is in the product. Each reads in another order, has a write without its precondition, is shown
 //! something that is not so, or has its answer changed on the way out.
 
-use securityhotfix::api::Attempt;
-use securityhotfix::api::names::{POD_TEMPLATE_HASH, SLOT};
+use securityhotfix::api::names::{self, POD_TEMPLATE_HASH, SLOT};
+use securityhotfix::api::{Attempt, Leftover};
 use securityhotfix::plan::action::Target;
 use securityhotfix::plan::{Action, Decision, Observed};
 
@@ -296,7 +296,7 @@ pub const ALL: &[Mutant] = &[
     Mutant {
         name: "the other hotfix's mark is not seen",
         sees: Some(|view, _| {
-            view.rest.alive = 0;
+            view.rest.alive &= 0xf0;
             view.rest.claim.set_holder(view.side + 1);
             view.prod.services.iter_mut().for_each(|svc| svc.set_mark(0));
         }),
@@ -307,13 +307,33 @@ pub const ALL: &[Mutant] = &[
     Mutant {
         name: "two hotfixes each take a Service",
         sees: Some(|view, _| {
-            view.rest.alive = 0;
+            view.rest.alive &= 0xf0;
             view.rest.claim.set_holder(view.side + 1);
             let other = 1 - usize::from(view.side);
             view.prod.services[other].set_here(0);
         }),
         world: ("two-each", 0, 1),
         breaks: "one-hotfix-at-a-time",
+        ..NONE
+    },
+    Mutant {
+        name: "a hotfix that exists is taken for gone",
+        rewrites: Some(|observed, decision| {
+            let Some(other) = observed.others.first() else { return };
+            for action in &mut decision.actions {
+                if let Action::Record { status, .. } = action {
+                    status.leftover = Some(Leftover {
+                        hotfix: Some(other.uid.clone()),
+                        name: None,
+                        attempt: 1,
+                        slot: names::slot(&other.uid, 1),
+                        drained_from: None,
+                    });
+                }
+            }
+        }),
+        world: ("two-hotfixes", 0, 1),
+        breaks: "left-by-the-gone-only",
         ..NONE
     },
     Mutant {
