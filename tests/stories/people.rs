@@ -1,7 +1,8 @@
 //! People and their tools, who change things meanwhile: they win, and the operator says who it was.
 
-use securityhotfix::api::names;
+use securityhotfix::api::{Attempt, names};
 use securityhotfix::plan::observed::{Budget, Map, Owns};
+use securityhotfix::plan::{Action, decide};
 
 use crate::moments::{
     analyzing, at_once, finished, folding, folding_again, growing, held, left_out, opened, rolling_back, scanning,
@@ -24,6 +25,28 @@ fn two_hotfixes_asked_for_at_once_do_not_mix() {
         .given("Another hotfix asks for v2 as well.", |w: &mut World| w.ask("web-second", V2))
         .with_two_ends()
         .tell("two_hotfixes_at_once");
+}
+
+#[test]
+fn a_hotfix_that_another_has_overtaken_names_it() {
+    let mut world = Story::of("Two hotfixes begun at the same moment, one of which folds back").world_after(folding);
+    let begun = world.hotfix().unwrap().status.attempt.clone().unwrap();
+    let begun = Attempt {
+        services: Vec::new(),
+        green: None,
+        scanned_at: None,
+        staged_at: None,
+        promoting_at: None,
+        converged_at: None,
+        verified_at: None,
+        ..begun
+    };
+    world.ask("web-second", V2);
+    world.hotfixes.get_mut("web-second").unwrap().status.attempt = Some(begun);
+    let decision = decide(&world.observe("web-second").unwrap(), world.now);
+    let [Action::Record { status, .. }] = decision.actions.as_slice() else { panic!("{decision:?}") };
+    let latch = status.attempt.as_ref().and_then(|attempt| attempt.latch.clone()).unwrap();
+    assert_eq!(latch.message, "Hotfix web-cve-2024-22195 deployed another version of web meanwhile.");
 }
 
 #[test]
