@@ -12,11 +12,7 @@ use super::preflight;
 
 /// The next write that clears away a dead hotfix's traces, if there are any.
 pub fn next(o: &Observed, blue: &Workload) -> Option<Action> {
-    preflight::selecting(o, blue).into_iter().find_map(|service| clear(o, service)).or_else(|| {
-        // Whoever may still write takes off by itself what it wrote into the Deployment.
-        let anybodys = o.others.iter().any(|other| other.alive);
-        disown(blue).filter(|_| !anybodys)
-    })
+    preflight::selecting(o, blue).into_iter().find_map(|service| clear(o, service))
 }
 
 fn clear(o: &Observed, service: &Service) -> Option<Action> {
