@@ -136,7 +136,7 @@ impl State {
             2 if usize::from(self.claim.holder()) == side + 1 && orphaned => next.claim.set_holder(0),
             // A Job has no owner; those of a hotfix that is gone are swept.
             3 if self.sides[side].jobs[JOBS - 1].kind() != 0 && hot.here() == 0 => {
-                next.sides[side].jobs = [Job::default(); JOBS]
+                next.sides[side].jobs = [Job::default(); JOBS];
             }
             0..=3 => return None,
             _ => return self.collect_pod(usize::from(what - COLLECTED)),
@@ -202,6 +202,7 @@ impl State {
     }
 
     /// The world after a step of a controller.
+    #[must_use]
     pub fn control(&self, control: Control) -> Self {
         let mut next = *self;
         match control {

@@ -184,7 +184,7 @@ pub fn wrote(before: &State, after: &State, act: &Act, late: bool, _: &Intern) -
     let mut broken = Vec::new();
     let side = usize::from(act.side);
     let mile = before.sides[side].mile;
-    outage(before, after, act, &mut broken);
+    outage(before, after, *act, &mut broken);
     let opened =
         act.kind == Kind::Open && acknowledged(before, side, before.prod.greens[side][usize::from(act.at)].attempt());
     let switched = act.kind == Kind::Switch && acknowledged(before, side, coded(act.service().1.slot()).1);
@@ -253,7 +253,7 @@ pub fn wrote(before: &State, after: &State, act: &Act, late: bool, _: &Intern) -
     broken
 }
 
-fn outage(before: &State, after: &State, act: &Act, broken: &mut Vec<Broken>) {
+fn outage(before: &State, after: &State, act: Act, broken: &mut Vec<Broken>) {
     let given_up = before.terminating || before.blue.here() == 0 || before.blue.replicas() == 0;
     let side = usize::from(act.side);
     if given_up || act.flags & act::BACKED != 0 || before.sides[side].hot.release() > 0 {

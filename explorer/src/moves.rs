@@ -135,7 +135,7 @@ impl State {
             return;
         }
         let room = self.flights[0].is_none();
-        if room && config.fault & fault::DELAY != 0 && can_commit(&act, memory) {
+        if room && config.fault & fault::DELAY != 0 && can_commit(act, memory) {
             out.push(Move::Delay(at));
         }
         if room && config.fault & fault::TWICE != 0 && Object::of(&act).is_none() {
@@ -232,7 +232,7 @@ impl State {
                     self.read(usize::from(at), config, memory, &mut stepped);
                 } else {
                     next.shift(usize::from(at));
-                    write(&act, memory, &mut stepped, false);
+                    write(act, memory, &mut stepped, false);
                 }
             }
             Move::Forget => next.replicas[1] = Replica::default(),
@@ -254,13 +254,13 @@ impl State {
                 let act = self.replicas[usize::from(at)].acts[0];
                 next.faults -= 1;
                 next.shift(usize::from(at));
-                write(&act, memory, &mut stepped, false);
+                write(act, memory, &mut stepped, false);
                 stepped.state.send(act);
             }
             Move::Land(at) => {
                 let act = std::mem::take(&mut next.flights[usize::from(at)]);
                 next.flights.sort_unstable();
-                write(&act, memory, &mut stepped, true);
+                write(act, memory, &mut stepped, true);
             }
             Move::Control(control) => *next = self.control(control),
             Move::Job(side, at, how) => {
@@ -279,12 +279,12 @@ impl State {
         let state = &mut stepped.state;
         for replica in &mut state.replicas {
             for act in &mut replica.acts {
-                if !act.is_none() && !can_commit(act, memory) {
+                if !act.is_none() && !can_commit(*act, memory) {
                     *act = Act { kind: act.kind, side: act.side, ..Act::default() };
                 }
             }
         }
-        if let Some(lost) = state.flights.iter_mut().find(|act| !act.is_none() && !can_commit(act, memory)) {
+        if let Some(lost) = state.flights.iter_mut().find(|act| !act.is_none() && !can_commit(**act, memory)) {
             *lost = Act::default();
             state.flights.sort_unstable();
             stepped.seen |= witness::bit("a write in flight is outdated");
@@ -481,9 +481,9 @@ impl State {
             }
             Answer::Badly => {
                 if up(0) {
-                    found.set_probe0(2)
+                    found.set_probe0(2);
                 } else {
-                    found.set_probe1(2)
+                    found.set_probe1(2);
                 }
                 self.moves -= 1;
             }
@@ -505,8 +505,8 @@ impl State {
 }
 
 /// True unless the write's precondition on a version is broken for good.
-fn can_commit(act: &Act, memory: &Memory<'_>) -> bool {
-    Object::of(act).is_none() || act.is_fresh() || memory.mutant().ignores.is_some_and(|ignores| ignores(act))
+fn can_commit(act: Act, memory: &Memory<'_>) -> bool {
+    Object::of(&act).is_none() || act.is_fresh() || memory.mutant().ignores.is_some_and(|ignores| ignores(&act))
 }
 
 /// A write with what is still fresh of what it was decided on.
@@ -523,12 +523,12 @@ fn with_freshness(mut act: Act, replica: &Replica) -> Act {
     act
 }
 
-fn write(act: &Act, memory: &Memory<'_>, stepped: &mut Stepped, late: bool) {
+fn write(act: Act, memory: &Memory<'_>, stepped: &mut Stepped, late: bool) {
     let was = stepped.state;
-    let written = stepped.state.write(act, memory.intern(), memory.mutant());
-    stepped.wrote = Some((*act, written));
+    let written = stepped.state.write(&act, memory.intern(), memory.mutant());
+    stepped.wrote = Some((act, written));
     if written == Written::Done {
-        stepped.broken.extend(laws::wrote(&was, &stepped.state, act, late, memory.intern()));
+        stepped.broken.extend(laws::wrote(&was, &stepped.state, &act, late, memory.intern()));
     }
 }
 

@@ -18,7 +18,7 @@ pub fn wrong(state: &State, config: &Config) -> Vec<Broken> {
     let blue = state.blue;
     let can_serve = blue.here() == 1 && blue.replicas() > 0 && blue.broken() == 0 && !state.terminating;
     let has_service = state.prod.services.iter().any(|svc| svc.here() == 1);
-    let busy = state.sides.iter().any(|side| side.alive());
+    let busy = state.sides.iter().any(crate::state::Side::alive);
     let mut all_ended = true;
     for side in 0..SIDES {
         let crate::state::Side { hot, mile, green, .. } = state.sides[side];

@@ -116,8 +116,8 @@ impl State {
         let side = usize::from(act.side);
         let written = match act.kind {
             Kind::None => unreachable!("an empty place is never written"),
-            Kind::Record | Kind::AddFinalizer | Kind::RemoveFinalizer => self.write_hotfix(act, fresh, intern),
-            Kind::Claim => self.write_claim(act),
+            Kind::Record | Kind::AddFinalizer | Kind::RemoveFinalizer => self.write_hotfix(*act, fresh, intern),
+            Kind::Claim => self.write_claim(*act),
             Kind::Unclaim if self.claim.holder() == 0 => Written::Gone,
             Kind::Unclaim if u32::from(self.claim.inc()) != act.data && !ignores => Written::Conflict,
             Kind::Unclaim => {
@@ -135,13 +135,13 @@ impl State {
             }
             Kind::CreateJob => self.create_job(side, act.job()),
             Kind::DeleteJob => self.delete_job(side, act.job()),
-            Kind::CreateGreen | Kind::ResizeGreen | Kind::DeleteGreen => self.write_green(act, fresh, ignores),
-            Kind::CreatePreview | Kind::DeletePreview => self.write_preview(act, ignores),
+            Kind::CreateGreen | Kind::ResizeGreen | Kind::DeleteGreen => self.write_green(*act, fresh, ignores),
+            Kind::CreatePreview | Kind::DeletePreview => self.write_preview(*act, ignores),
             Kind::Hold | Kind::Switch | Kind::Seal | Kind::Unpin | Kind::Unmark => {
-                self.write_service(act, fresh, ignores)
+                self.write_service(*act, fresh, ignores)
             }
-            Kind::Open | Kind::Close => self.write_pod(act, fresh),
-            Kind::FoldBack | Kind::Disown => self.write_blue(act, fresh),
+            Kind::Open | Kind::Close => self.write_pod(*act, fresh),
+            Kind::FoldBack | Kind::Disown => self.write_blue(*act, fresh),
         };
         if written == Written::Done
             && let Some(effect) = mutant.effects
@@ -151,7 +151,7 @@ impl State {
         written
     }
 
-    fn write_hotfix(&mut self, act: &Act, fresh: bool, intern: &Intern) -> Written {
+    fn write_hotfix(&mut self, act: Act, fresh: bool, intern: &Intern) -> Written {
         let at = usize::from(act.side);
         let side = &mut self.sides[at];
         if side.hot.here() == 0 {
@@ -190,14 +190,14 @@ impl State {
         self.touch(Object::Report(at));
     }
 
-    fn write_claim(&mut self, act: &Act) -> Written {
+    fn write_claim(&mut self, act: Act) -> Written {
         if self.terminating {
             return Written::Gone;
         }
         if self.claim.holder() != 0 {
             return Written::Exists;
         }
-        self.claim = Claim((self.claim.inc() + 1) % 4 << 2 | (act.side + 1));
+        self.claim = Claim(((self.claim.inc() + 1) % 4) << 2 | (act.side + 1));
         Written::Done
     }
 
@@ -222,7 +222,7 @@ impl State {
         Written::Done
     }
 
-    fn write_green(&mut self, act: &Act, fresh: bool, ignores: bool) -> Written {
+    fn write_green(&mut self, act: Act, fresh: bool, ignores: bool) -> Written {
         let at = usize::from(act.side);
         let terminating = self.terminating;
         let green = &mut self.sides[at].green;
@@ -266,7 +266,7 @@ impl State {
         self.touch(Object::Green(at));
     }
 
-    fn write_preview(&mut self, act: &Act, ignores: bool) -> Written {
+    fn write_preview(&mut self, act: Act, ignores: bool) -> Written {
         let at = usize::from(act.side);
         let (here, inc) = (self.prod.previews[at].here() == 1, self.prod.previews[at].inc());
         match act.kind {
@@ -291,7 +291,7 @@ impl State {
         }
     }
 
-    fn write_service(&mut self, act: &Act, fresh: bool, ignores: bool) -> Written {
+    fn write_service(&mut self, act: Act, fresh: bool, ignores: bool) -> Written {
         let at = usize::from(act.at);
         let svc = &mut self.prod.services[at];
         if svc.here() == 0 {
@@ -303,7 +303,7 @@ impl State {
             Kind::Switch | Kind::Seal | Kind::Unmark => selector(*svc) == selector(seen) && svc.mark() == seen.mark(),
             _ => selector(*svc) == selector(seen),
         };
-        if !ignores && !(fresh && fits) {
+        if !(ignores || fresh && fits) {
             return Written::Conflict;
         }
         if matches!(act.kind, Kind::Hold | Kind::Seal | Kind::Unmark) {
@@ -328,7 +328,7 @@ impl State {
         Written::Done
     }
 
-    fn write_pod(&mut self, act: &Act, fresh: bool) -> Written {
+    fn write_pod(&mut self, act: Act, fresh: bool) -> Written {
         let (side, at) = (usize::from(act.side), usize::from(act.at));
         let pod = &mut self.prod.greens[side][at];
         if pod.life() == ABSENT || u32::from(pod.gen_()) != act.data {
@@ -345,7 +345,7 @@ impl State {
         Written::Done
     }
 
-    fn write_blue(&mut self, act: &Act, fresh: bool) -> Written {
+    fn write_blue(&mut self, act: Act, fresh: bool) -> Written {
         if self.blue.here() == 0 {
             return Written::Gone;
         }
@@ -371,7 +371,7 @@ impl State {
 
 impl Side {
     /// A status is recorded.
-    fn record(&mut self, act: &Act, mile: Mile) {
+    fn record(&mut self, act: Act, mile: Mile) {
         let before = self.mile;
         self.status = act.data;
         self.mile = mile;

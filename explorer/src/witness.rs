@@ -92,11 +92,11 @@ const fn same(a: &[u8], b: &[u8]) -> bool {
 pub fn of(before: &State, after: &State, mv: Move, wrote: Option<(Act, Written)>) -> u64 {
     let mut seen = 0;
     if let Some((act, written)) = wrote {
-        seen |= wrote_bits(before, after, mv, &act, written);
+        seen |= wrote_bits(before, after, mv, act, written);
     }
     match mv {
         Move::Crash if !before.replicas[0].acts[0].is_none() => {
-            seen |= bits_of!["the leader dies in the middle of a write"][0]
+            seen |= bits_of!["the leader dies in the middle of a write"][0];
         }
         Move::Env(what, at) => seen |= environment(before, after, what, usize::from(at)),
         Move::Answer(side, Answer::Badly) => {
@@ -123,7 +123,7 @@ pub fn of(before: &State, after: &State, mv: Move, wrote: Option<(Act, Written)>
     seen
 }
 
-fn wrote_bits(before: &State, after: &State, mv: Move, act: &Act, written: Written) -> u64 {
+fn wrote_bits(before: &State, after: &State, mv: Move, act: Act, written: Written) -> u64 {
     let mut seen = 0;
     let side = usize::from(act.side);
     let done = written == Written::Done;
