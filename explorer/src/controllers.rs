@@ -1,8 +1,8 @@
 //! The controllers of Kubernetes, each as small as a rollout needs it.
 
 use crate::config::{Config, born, should_be_ready};
-use crate::server::Object;
 use crate::state::{ABSENT, BLUES, GREENS, JOBS, Job, LEAVING, LIVE, Pod, Preview, SERVICES, SIDES, State};
+use crate::versions::Object;
 
 /// One step of a controller, or of a kubelet.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -2,8 +2,8 @@
 
 use crate::config::{Config, env};
 use crate::moves::Move;
-use crate::server::Object;
 use crate::state::{ABSENT, LEAVING, SIDES, State};
+use crate::versions::Object;
 
 /// Every kind of move with how many places it has.
 const KINDS: &[(u32, u8)] = &[

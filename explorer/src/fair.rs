@@ -66,7 +66,7 @@ fn busy(state: &State, config: &Config) -> Option<Move> {
         let found = state.replicas[0].found[side];
         let answer = if found.wants() & 1 != 0 && found.resolved() == 0 {
             Answer::Digest
-        } else if found.wants() & 2 != 0 && found.rehearsed() == 0 {
+        } else if found.wants() & 2 != 0 && found.rehearsal(state.sides[side].mile.attempt()) == 0 {
             Answer::Admitted
         } else if found.wants() & 4 != 0 && state.unasked(side) {
             Answer::Well

@@ -82,7 +82,12 @@ pub const ALL: &[Config] = &[
         from: |mile| mile.promoting() == 1,
         ..BASE
     },
-    Config { name: "deletion", env: env::DELETE | env::DELETE_FOREGROUND | env::TERMINATE | env::DELETE_GREEN, ..BASE },
+    Config {
+        name: "deletion",
+        deep: (1, 1),
+        env: env::DELETE | env::DELETE_FOREGROUND | env::TERMINATE | env::DELETE_GREEN,
+        ..BASE
+    },
     Config {
         name: "blue",
         deep: (1, 1),
@@ -178,6 +183,7 @@ pub const ALL: &[Config] = &[
 pub const FOR_MUTANTS: &[Config] = &[
     Config { name: "unclaimed", env: env::ASK | env::UNCLAIM, ..BASE },
     Config { name: "again", fault: fault::LEAD, env: env::ABORT | env::RETRY, ..BASE },
+    Config { name: "bare", env: env::BARE | env::EVICT_GREEN | env::ABORT, from: |mile| mile.converged() == 1, ..BASE },
     Config { name: "two-each", services: 2, env: env::ASK, ..BASE },
     Config {
         name: "rolling",

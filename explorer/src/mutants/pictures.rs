@@ -148,7 +148,7 @@ pub const ALL: &[Mutant] = &[
                 view.prod.greens.iter_mut().flatten().for_each(|pod| pod.set_bare(0));
             }
         }),
-        world: ("pods", 0, 1),
+        world: ("bare", 0, 2),
         breaks: "it-ends",
         ..NONE
     },

@@ -2,14 +2,19 @@
 
 use super::{LATE, Mutant, NONE, READ, SEES};
 use crate::act::{Act, FRESH, Kind};
-use crate::config::{H, P, R, S, V};
+use crate::config::{H, P, R, S};
 
 /// All of them.
 pub const ALL: &[Mutant] = &[
     Mutant { name: "the hotfix is read before Services and pods", order: Some(&[H, S | P, R]), ..READ },
     Mutant { name: "pods are read after the hotfix", order: Some(&[S, H, P, R]), ..READ },
     Mutant { name: "pods are read before Services", order: Some(&[P, S, H, R]), world: ("zombie", 2, 2), ..READ },
-    Mutant { name: "Services are not read again after the pods", order: Some(&[V, S, P, H, R]), ..READ },
+    Mutant {
+        name: "Services are read before pods, and nothing is read again",
+        order: Some(&[S, P, H, R]),
+        world: ("zombie", 1, 1),
+        ..READ
+    },
     Mutant {
         name: "a picture is kept in which the hotfix changed",
         order: Some(&[S | P, H, R]),
