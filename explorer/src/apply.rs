@@ -80,7 +80,7 @@ impl State {
                 next.moves -= u8::from(paid);
                 next.pass(usize::from(side), clock);
             }
-            Move::Env(what, at) => crate::environment::happen(next, what, usize::from(at)),
+            Move::Env(what, at) => crate::environment::happen(next, config, what, usize::from(at)),
         }
         let state = &mut stepped.state;
         for replica in &mut state.replicas {
@@ -140,6 +140,14 @@ impl State {
                 if up(1) && found.probe1() == 0 {
                     found.set_probe1(1);
                 }
+            }
+            Answer::Again => {
+                if found.probe0() == 2 {
+                    found.set_probe0(1);
+                } else {
+                    found.set_probe1(1);
+                }
+                self.moves -= 1;
             }
             Answer::Badly => {
                 if up(0) {

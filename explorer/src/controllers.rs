@@ -95,7 +95,8 @@ impl State {
 
     fn green_controls(&self, side: usize, out: &mut Vec<Control>) {
         let number = u8::try_from(side).unwrap();
-        for (at, pod) in self.prod.greens[side].iter().enumerate().filter(|(_, pod)| pod.lives()) {
+        let hung = self.sides[side].green.hung() == 1;
+        for (at, pod) in self.prod.greens[side].iter().enumerate().filter(|(_, pod)| pod.lives() && !hung) {
             let at = u8::try_from(at).unwrap();
             if pod.up() == 0 {
                 out.push(Control::GreenUp(number, at));
@@ -228,7 +229,7 @@ impl State {
                 }
                 next.touch(Object::Pod(side, at));
             }
-            Control::GreenBorn(side) => next.bear(usize::from(side), false),
+            Control::GreenBorn(side) => next.bear(usize::from(side), false, crate::names::wanted(side.into())),
             Control::Slices(at) => next.slices[usize::from(at)] = self.endpoints(usize::from(at)),
             Control::Collect(what) => next = self.collect(what).expect("something to collect"),
             Control::Purge(what) => next = self.purge(what).expect("something to delete"),
@@ -243,10 +244,10 @@ impl State {
     }
 
     /// A pod of a candidate is made.
-    pub fn bear(&mut self, side: usize, bare: bool) {
+    pub fn bear(&mut self, side: usize, bare: bool, version: u8) {
         let at = self.free_green(side).expect("a free place");
         let green = self.sides[side].green;
-        let mut pod = born(self.prod.greens[side][at], crate::names::wanted(side));
+        let mut pod = born(self.prod.greens[side][at], version);
         pod.set_inc(green.inc());
         pod.set_attempt(green.attempt());
         pod.set_bare(u8::from(bare));

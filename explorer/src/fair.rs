@@ -5,7 +5,7 @@
 //! goes on, controllers do their work, checks pass, and time passes when nothing else happens and the planner said that
 //! it would look again.
 
-use crate::config::Config;
+use crate::config::{Config, env};
 use crate::controllers::Control;
 use crate::decided::Memory;
 use crate::moves::{Answer, Move};
@@ -37,6 +37,9 @@ pub fn next(state: &State, config: &Config, memory: &mut Memory<'_>) -> Fair {
         if answer.wakes && waits.is_none() {
             waits = state.due(side).first().map(|clock| Move::Clock(number, *clock, false));
         }
+    }
+    if state.sides[0].hot.suspend() == 1 {
+        return Fair::Time(Move::Env(env::RESUME, 0));
     }
     waits.map_or(Fair::Rest, Fair::Time)
 }

@@ -123,6 +123,7 @@ impl State {
         let mut green = self.sides[side].green;
         green.set_next(0);
         green.set_next_preview(0);
+        green.set_hung(0);
         let mut alive = 0;
         for (other, found) in self.sides.iter().enumerate().filter(|(other, _)| *other != side) {
             alive |= u8::from(found.alive()) << other | found.hot.here() << (4 + other);

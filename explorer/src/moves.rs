@@ -37,7 +37,7 @@ pub enum Move {
     /// A moment passes. While something else could still happen, a deadline that passes is paid for as a move.
     Clock(u8, Clock, bool),
     /// The environment does something.
-    Env(u32, u8),
+    Env(u64, u8),
 }
 
 /// What is found out.
@@ -53,6 +53,8 @@ pub enum Answer {
     Well,
     /// A pod answers badly.
     Badly,
+    /// What answered badly answers well again.
+    Again,
 }
 
 /// Which moment.
@@ -108,9 +110,7 @@ impl State {
         for side in 0..SIDES {
             self.moves_of(config, side, quiet, out);
         }
-        if self.moves > 0 {
-            crate::environment::moves(self, config, out);
-        }
+        crate::environment::moves(self, config, out);
     }
 
     fn faults_of(&self, config: &Config, memory: &Memory<'_>, at: u8, replica: &Replica, out: &mut Vec<Move>) {
@@ -149,6 +149,8 @@ impl State {
             out.extend(self.unasked(side).then_some(answer(Answer::Well)));
             let badly = found.probe0() != 2 && pays && config.may(env::BAD_PROBE);
             out.extend(badly.then_some(answer(Answer::Badly)));
+            let flips = (found.probe0() == 2 || found.probe1() == 2) && pays && config.may(env::BAD_PROBE);
+            out.extend(flips.then_some(answer(Answer::Again)));
         }
         for clock in self.due(side) {
             let free = matches!(clock, Clock::Soak | Clock::Drain);

@@ -79,7 +79,7 @@ pub fn wrong(state: &State, config: &Config) -> Vec<Broken> {
         "nothing-is-left",
         "our entry in the Deployment's managedFields is left".into(),
     );
-    let undisturbed = state.moves == config.moves;
+    let undisturbed = state.moves == config.moves && config.free == 0;
     let good = state.sides[0].mile.outcome() == outcome(Outcome::Remediated);
     say(undisturbed && !good, "it-remediates", "nobody interfered, and it did not come to its good end".into());
     broken

@@ -98,6 +98,7 @@ bits! {
         next, set_next: 8, 2, "the next one's number";
         drifted, set_drifted: 10, 1, "somebody changed its template";
         next_preview, set_next_preview: 11, 2, "the next preview's number";
+        hung, set_hung: 13, 1, "the kubelets of its pods hang";
     }
 }
 
@@ -115,6 +116,7 @@ bits! {
         switched0, set_switched0: 12, 2, "how often the first Service was switched in this attempt, at most 3";
         switched1, set_switched1: 14, 2, "and the second";
         suspend, set_suspend: 16, 1, "spec.suspend";
+        edits, set_edits: 17, 2, "how often the spec was edited, at most 3: its generation";
     }
 }
 

@@ -59,6 +59,7 @@ pub fn describe(before: &State, after: &State, mv: Move) -> String {
             Answer::Refused => "learns that admission refuses the candidate",
             Answer::Well => "hears that the candidate answers well",
             Answer::Badly => "hears that the candidate answers badly",
+            Answer::Again => "hears that the candidate answers well again",
         }
         .into(),
         Move::Clock(_, clock, _) => match clock {
@@ -92,7 +93,7 @@ fn control_words(after: &State, control: Control) -> String {
     }
 }
 
-fn people(what: u32, at: usize) -> String {
+fn people(what: u64, at: usize) -> String {
     let service = names::SERVICES[at % 2];
     let (fix, pod) = (names::HOTFIXES[at % SIDES], at % 2);
     match what {
@@ -123,6 +124,10 @@ fn people(what: u32, at: usize) -> String {
         env::ASK => "another hotfix is asked for".into(),
         env::UNCLAIM => "somebody deletes the Lease".into(),
         env::LOSE_JOB => "somebody deletes a check Job".into(),
+        env::SUSPEND => "spec.suspend is set".into(),
+        env::RESUME => "spec.suspend is taken back".into(),
+        env::WRONG => "a pod of the candidate is born with another image".into(),
+        env::HANG => "the kubelets of the candidate's pods hang".into(),
         other => format!("move {other}"),
     }
 }

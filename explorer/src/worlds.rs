@@ -11,6 +11,7 @@ const BASE: Config = Config {
     deep: (2, 1),
     fault: fault::ALL,
     env: env::DELETE | env::ABORT | env::BAD_PROBE | env::UNREADY_GREEN | env::LATE,
+    free: 0,
     services: 1,
     replicas: 1,
     tests: false,
@@ -153,6 +154,32 @@ pub const ALL: &[Config] = &[
         deep: (2, 1),
         env: env::DELETE_GREEN | env::ORPHAN | env::DRIFT | env::BARE | env::EVICT_GREEN | env::RETRY,
         from: |mile| mile.scanned() == 1,
+        ..BASE
+    },
+    Config {
+        name: "suspended",
+        small: (0, 1),
+        deep: (1, 1),
+        env: env::SUSPEND | env::DELETE | env::ABORT | env::LATE,
+        ..BASE
+    },
+    Config {
+        name: "kubelets",
+        replicas: 2,
+        small: (0, 1),
+        deep: (1, 1),
+        env: env::HANG | env::WRONG | env::EVICT_GREEN | env::ABORT | env::LATE,
+        from: |mile| mile.analyzed() == 1,
+        ..BASE
+    },
+    Config {
+        name: "tool",
+        moves: 0,
+        small: (0, 0),
+        deep: (2, 0),
+        env: env::REVERT | env::REVERT_IMAGE,
+        free: env::REVERT | env::REVERT_IMAGE,
+        from: |mile| mile.analyzed() == 1,
         ..BASE
     },
     Config {

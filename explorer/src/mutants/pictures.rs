@@ -205,6 +205,20 @@ pub const ALL: &[Mutant] = &[
         ..NONE
     },
     Mutant {
+        name: "a pod with another image is opened",
+        sees: Some(|view, _| view.prod.greens[0].iter_mut().for_each(|pod| pod.set_version(2))),
+        world: ("kubelets", 0, 1),
+        breaks: "no-early-traffic",
+        ..NONE
+    },
+    Mutant {
+        name: "spec.suspend is not seen",
+        sees: Some(|view, _| view.hot.set_suspend(0)),
+        world: ("suspended", 0, 1),
+        breaks: "suspend-holds",
+        ..NONE
+    },
+    Mutant {
         name: "Remediated while old pods run",
         sees: Some(|view, _| {
             for pod in view.prod.blues.iter_mut().filter(|pod| pod.life() != 0) {

@@ -1,15 +1,18 @@
 //! Checks, what they said, and what else was found out.
 
+#[path = "../../../tests/world/policy.rs"]
+mod arranged;
+
 use std::collections::BTreeMap;
 use std::sync::{Arc, OnceLock};
 
 use securityhotfix::api::time::Moment;
-use securityhotfix::api::{Gate, HotfixPolicySpec, ImageChange, ResolvedImage, SecurityCheckSpec, SecurityHotfixSpec};
+use securityhotfix::api::{Gate, HotfixPolicySpec, ImageChange, ResolvedImage, SecurityHotfixSpec};
 use securityhotfix::findings::{AliasSet, Finding, PackageSeen, ScanReport, Severity, Status, Tool};
 use securityhotfix::plan::observed::{
     Check, Content, Evidence, Output, Policy, Probe, Rehearsal, Resolution, Run, RunState, Settings,
 };
-use serde_json::{Value, json};
+use serde_json::json;
 
 use super::View;
 use super::objects::green_pod;
@@ -132,39 +135,17 @@ pub fn spec(side: usize) -> &'static SecurityHotfixSpec {
 }
 
 pub fn policy(tests: bool) -> Policy {
-    static POLICIES: OnceLock<Vec<HotfixPolicySpec>> = OnceLock::new();
+    static POLICIES: OnceLock<[HotfixPolicySpec; 2]> = OnceLock::new();
     let policies = POLICIES.get_or_init(|| {
-        let make = |analyze: Value| {
-            serde_json::from_value(json!({
-                "images": {"allow": ["registry.example/*"]},
-                "gates": {
-                    "scan": [{"check": "trivy", "failOn": {"introduced": "High"}}],
-                    "analyze": analyze,
-                    "verify": [{"check": "deep-health"}],
-                },
-            }))
-            .expect("a policy")
-        };
-        vec![make(json!([])), make(json!([{"check": "smoke"}]))]
+        let with_tests = arranged::policy();
+        let mut without = with_tests.clone();
+        without.gates.analyze.clear();
+        [without, with_tests]
     });
     Policy { name: "default".into(), spec: policies[usize::from(tests)].clone() }
 }
 
 pub fn checks() -> &'static BTreeMap<String, Check> {
     static CHECKS: OnceLock<BTreeMap<String, Check>> = OnceLock::new();
-    CHECKS.get_or_init(|| {
-        let container = |tool: &str| json!({"image": format!("registry.example/{tool}@sha256:7"), "command": [tool]});
-        let specs = [
-            ("trivy", json!({"scan": {"format": "TrivyJson", "container": container("trivy")}})),
-            ("smoke", json!({"test": {"container": container("smoke")}})),
-            ("deep-health", json!({"http": {"path": "/deep", "port": 8080}})),
-        ];
-        specs
-            .into_iter()
-            .map(|(name, spec)| {
-                let spec: SecurityCheckSpec = serde_json::from_value(spec).expect("a check");
-                (name.to_owned(), Check { uid: format!("check-{name}"), generation: 1, spec })
-            })
-            .collect()
-    })
+    CHECKS.get_or_init(arranged::checks)
 }

@@ -149,7 +149,7 @@ fn hotfix(view: &View, side: usize, mut status: securityhotfix::api::SecurityHot
         namespace: names::NAMESPACE.into(),
         uid: names::UIDS[side].into(),
         resource_version: "hotfix".into(),
-        generation: 1,
+        generation: 1 + i64::from(hot.edits()),
         created_at: Some(moment()),
         deleting: (hot.deleting() > 0).then(moment),
         finalizers: if hot.finalizer() == 1 { vec![api::FINALIZER.into()] } else { Vec::new() },

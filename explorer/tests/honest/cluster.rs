@@ -167,7 +167,7 @@ impl World {
     }
 
     /// What people, tools and nodes do. `like` are the readiness of the containers and of the pod it is about.
-    pub fn people(&mut self, what: u32, at: usize, like: (bool, bool)) {
+    pub fn people(&mut self, what: u64, at: usize, like: (bool, bool)) {
         let service = SERVICES[at % 2];
         let name = HOTFIXES[at % 2];
         let attempt = self.hotfixes.get(name).and_then(|hotfix| hotfix.status.attempt.as_ref()).map_or(0, |a| a.number);
@@ -212,6 +212,7 @@ impl World {
             }
             env::DELETE_GREEN => self.delete_green(),
             env::TERMINATE => self.terminate_namespace(),
+            env::SUSPEND | env::RESUME => self.suspend(what == env::SUSPEND),
             env::UNCLAIM => {
                 self.leases.clear();
                 self.tick();

@@ -30,8 +30,15 @@ const TROUBLE_MAX: usize = 4;
 /// What only the model has: the cluster has no ReplicaSet that is adopted, no foreground deletion, no pod without the
 /// gate beside one that has it, and no template that drifts; the other hotfix and the Jobs of both are asked for in
 /// stories of their own.
-const ONLY_MODEL: u32 =
-    env::ORPHAN | env::DELETE_FOREGROUND | env::BARE | env::DRIFT | env::ASK | env::BREAK | env::LOSE_JOB;
+const ONLY_MODEL: u64 = env::ORPHAN
+    | env::DELETE_FOREGROUND
+    | env::BARE
+    | env::WRONG
+    | env::HANG
+    | env::DRIFT
+    | env::ASK
+    | env::BREAK
+    | env::LOSE_JOB;
 
 /// The worlds in which nothing is taken apart that the cluster does at once.
 fn played() -> impl Iterator<Item = Config> {
