@@ -14,6 +14,7 @@ pub mod controllers;
 pub mod laws;
 pub mod operator;
 pub mod people;
+pub mod policy;
 pub mod script;
 
 use std::collections::{BTreeMap, BTreeSet};
