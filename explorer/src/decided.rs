@@ -129,6 +129,7 @@ pub fn translate(view: &View, observed: &Observed, action: &Action, intern: &Int
             svc.set_mark(0);
             if !managers.is_empty() {
                 svc.set_ours(0);
+                svc.set_wrote(0);
             }
         }),
         Action::Open(pod) => on_pod(view, Kind::Open, pod),

@@ -192,6 +192,7 @@ impl Svc {
         self.set_slot(0);
         self.set_pin(0);
         self.set_theirs(1);
+        self.set_wrote(0);
         self.set_newer(self.ours());
     }
 }

@@ -2,6 +2,15 @@
 
 use std::hash::{Hash, Hasher};
 
+use crate::state::State;
+
+impl State {
+    /// The fingerprint a state is remembered by.
+    pub fn fingerprint(&self) -> u64 {
+        fingerprint(self)
+    }
+}
+
 /// Sixty-four bits of a value. Two values of the same bits would be taken for one: at a hundred million states the odds
 /// of that are below one in three thousand.
 pub fn fingerprint(value: &impl Hash) -> u64 {

@@ -222,6 +222,7 @@ impl State {
         }
         if act.kind == Kind::Unmark {
             svc.set_ours(to.ours());
+            svc.set_wrote(to.wrote());
         } else {
             svc.set_ours(1);
         }
@@ -230,6 +231,7 @@ impl State {
             svc.set_slot(to.slot());
             svc.set_pin(to.pin());
             svc.set_theirs(0);
+            svc.set_wrote(1);
         }
         svc.set_newer(0);
         if act.kind == Kind::Switch {

@@ -5,7 +5,6 @@
 
 use crate::act::Act;
 use crate::bits::bits;
-use crate::fingerprint::fingerprint;
 
 /// Hotfixes on the one workload.
 pub const SIDES: usize = 2;
@@ -44,6 +43,7 @@ bits! {
         theirs, set_theirs: 12, 1, "the owner's tool wrote the selector last";
         newer, set_newer: 13, 1, "and it did so after our last write";
         owners, set_owners: 14, 1, "which of the two its owner wrote last";
+        wrote, set_wrote: 15, 1, "our entry has the selector in it";
     }
 }
 
@@ -391,10 +391,5 @@ impl State {
             }
         }
         all
-    }
-
-    /// The fingerprint a state is remembered by.
-    pub fn fingerprint(&self) -> u64 {
-        fingerprint(self)
     }
 }

@@ -176,7 +176,7 @@ pub const ALL: &[Config] = &[
         name: "tool",
         moves: 0,
         small: (0, 0),
-        deep: (2, 0),
+        deep: (1, 0),
         env: env::REVERT | env::REVERT_IMAGE,
         free: env::REVERT | env::REVERT_IMAGE,
         from: |mile| mile.analyzed() == 1,

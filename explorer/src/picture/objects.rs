@@ -23,13 +23,13 @@ pub fn green_pod(side: usize, at: usize) -> String {
     format!("green-pod-{side}-{at}")
 }
 
-fn managers(ours: u8, theirs: u8, newer: u8) -> Vec<Manager> {
+fn managers(ours: u8, wrote: u8, theirs: u8, newer: u8) -> Vec<Manager> {
     let owns = |contested: bool| if contested { Owns::Contested } else { Owns::Else };
     let ours_at = Some(seconds_ago(60));
     let theirs_at = Some(if newer == 1 { moment() } else { Moment::new(old()) });
     let mut all = vec![Manager { name: "owner".into(), index: 0, at: theirs_at, owns: owns(theirs == 1) }];
     if ours == 1 {
-        all.push(Manager { name: api::MANAGER.into(), index: 1, at: ours_at, owns: owns(theirs == 0) });
+        all.push(Manager { name: api::MANAGER.into(), index: 1, at: ours_at, owns: owns(wrote == 1) });
     }
     all
 }
@@ -72,7 +72,7 @@ fn service(svc: Svc, at: usize, again: bool) -> Service {
         annotations,
         type_: "ClusterIP".into(),
         ports: vec![json!({"port": 80})],
-        managers: managers(svc.ours(), svc.theirs(), svc.newer()),
+        managers: managers(svc.ours(), svc.wrote(), svc.theirs(), svc.newer()),
         ..Service::default()
     }
 }
@@ -186,7 +186,7 @@ pub fn blue(view: &View) -> Workload {
         replicas: i32::from(blue.replicas()),
         controller: None,
         owners: Vec::new(),
-        managers: managers(blue.ours(), blue.theirs(), 0),
+        managers: managers(blue.ours(), 1 - blue.theirs(), blue.theirs(), 0),
         raw: raw(blue.template(), blue.replicas()),
     }
 }
@@ -207,7 +207,7 @@ pub fn green(view: &View, side: usize) -> Workload {
         replicas: i32::from(green.replicas()),
         controller: None,
         owners: if green.owned() == 1 { vec![names::UIDS[side].into()] } else { Vec::new() },
-        managers: managers(1, green.drifted(), 0),
+        managers: managers(1, 1 - green.drifted(), green.drifted(), 0),
         raw: raw(version, green.replicas()),
     }
 }

@@ -128,13 +128,13 @@ impl World {
         let job = job.unwrap_or_else(|| panic!("no check {role} {run} runs"));
         job.ends_at = now;
         let subject = job.run.job.clone();
-        let image = [V1, V1, [V2, V3][hotfix], V1][usize::from(kind)];
+        let image = job.image.clone().unwrap_or_default();
         let script = self.script.clone();
         self.image(V3).vulnerable = hotfix == 0;
         match (kind, how) {
             (_, 1 | 3) => {}
-            (1, _) => self.image(image).invisible = true,
-            (2, _) => self.image(image).vulnerable = true,
+            (1, _) => self.image(&image).invisible = true,
+            (2, _) => self.image(&image).vulnerable = true,
             _ => self.script.tests_fail = true,
         }
         assert!(self.step(Controller::Jobs));
