@@ -7,7 +7,7 @@ use crate::moments::{
     analyzing, at_once, finished, folding, folding_again, growing, held, left_out, opened, rolling_back, scanning,
     set_again, staging, switched, verified, verifying,
 };
-use crate::story::Story;
+use crate::story::{Order, Story};
 use crate::world::World;
 use crate::world::arrange::{BLUE, V1, V2, V3, V4, V5};
 
@@ -24,6 +24,17 @@ fn two_hotfixes_asked_for_at_once_do_not_mix() {
         .given("Another hotfix asks for v2 as well.", |w: &mut World| w.ask("web-second", V2))
         .with_two_ends()
         .tell("two_hotfixes_at_once");
+}
+
+#[test]
+fn an_abort_longer_than_is_remembered_is_handled_once() {
+    let told = Story::of("A long abort of another attempt")
+        .when(scanning, "somebody ends attempt 7, at length", |w: &mut World| {
+            w.annotate(names::ABORT, &format!("7/{}", "so ".repeat(200)));
+        })
+        .play(Order::Natural);
+    let handled = told.world.hotfix().and_then(|hotfix| hotfix.status.last_handled.clone());
+    assert_eq!(handled.and_then(|handled| handled.abort).map(|abort| abort.len()), Some(256));
 }
 
 #[test]

@@ -1,71 +1,38 @@
-//! What holds for any picture: `decide` answers, answers the same twice, never breaks an invariant, never asks to be asked
-//! again at once, and comes to an end.
-//!
-//! The pictures are those that stories reach, with things in them changed, taken away or made up.
+//! What can change in a picture: by the cluster, people and tools, and by a damaged status.
 
-#![expect(clippy::trivially_copy_pass_by_ref, reason = "an index is drawn, and handed on as it was drawn")]
+use std::sync::Arc;
 
-use std::sync::{Arc, OnceLock};
-
-use jiff::{SignedDuration, Timestamp};
-use proptest::prelude::*;
-use proptest::sample::Index;
+use jiff::Timestamp;
 use securityhotfix::api::names::{self, MARK, POD_TEMPLATE_HASH, SLOT};
 use securityhotfix::api::time::Moment;
 use securityhotfix::api::{Attempt, Latch, Outcome, Reason};
-use securityhotfix::plan::decision::ACTIONS_MAX;
+use securityhotfix::plan::Observed;
 use securityhotfix::plan::observed::{Open, Other, Output, RunState};
-use securityhotfix::plan::{Observed, decide, invariants};
 
-use crate::moments;
-use crate::order::Dice;
-use crate::story::{Order, Story};
-use crate::world::World;
+use crate::bytes::Bytes;
 use crate::world::arrange::{V1, V2, V3};
 use crate::world::controllers::with_image;
 
-/// A picture and when it was taken.
-type Picture = (Observed, Timestamp);
-
-/// Pictures of stories that differ much, in the natural order and in two drawn ones.
-fn pictures() -> &'static [Picture] {
-    static PICTURES: OnceLock<Vec<Picture>> = OnceLock::new();
-    PICTURES.get_or_init(|| {
-        let stories = [
-            Story::of("good").given("two Services", |w: &mut World| w.add_service("web-internal")),
-            Story::of("budget").given("a budget", World::add_budget),
-            Story::of("sick").when(moments::verifying, "v2 falls sick", |w: &mut World| w.image(V2).sick = true),
-            Story::of("dead").when(moments::switched, "v2 dies", |w: &mut World| w.image(V2).dead = true),
-            Story::of("deployed").when(moments::analyzing, "v3", |w: &mut World| w.deploy(V3)),
-            Story::of("reverted").when(moments::folding, "v1", |w: &mut World| w.deploy(V1)),
-            Story::of("deleted").when(moments::held, "deleted", World::delete_the_hotfix),
-            Story::of("failed").given("vulnerable", |w: &mut World| w.image(V2).vulnerable = true),
-            Story::of("put back").when(moments::verifying, "put back", |w: &mut World| w.put_selector_back("web")),
-        ];
-        let orders = || [Order::Natural, Order::Drawn(Dice::new(1)), Order::Drawn(Dice::new(2))];
-        stories
-            .into_iter()
-            .flat_map(|story| orders().map(|order| story.clone().with_an_outage_by_others().pictures(order)))
-            .flatten()
-            .collect()
-    })
-}
-
 /// One change of a picture; the index says which of several things.
-type Change = fn(&mut Observed, &Index);
+pub type Change = fn(&mut Observed, &mut Bytes<'_>);
 
-fn some<'a, T>(items: &'a mut [T], index: &Index) -> Option<&'a mut T> {
-    if items.is_empty() { None } else { Some(index.get_mut(items)) }
+/// One of the items, where there are any.
+pub fn some<'a, T>(items: &'a mut [T], index: &mut Bytes<'_>) -> Option<&'a mut T> {
+    if items.is_empty() {
+        return None;
+    }
+    let at = index.below(items.len());
+    items.get_mut(at)
 }
 
-fn take<T>(items: &mut Vec<T>, index: &Index) {
+fn take<T>(items: &mut Vec<T>, index: &mut Bytes<'_>) {
     if !items.is_empty() {
-        items.remove(index.index(items.len()));
+        items.remove(index.below(items.len()));
     }
 }
 
 /// What the cluster, people and tools can do to what is observed.
-const CLUSTER: &[Change] = &[
+pub const CLUSTER: &[Change] = &[
     |o, i| take(&mut o.services, i),
     |o, i| take(&mut o.pods, i),
     |o, i| take(&mut o.replica_sets, i),
@@ -109,7 +76,7 @@ const CLUSTER: &[Change] = &[
     },
     |o, i| {
         if let Some(pod) = some(&mut o.pods, i) {
-            pod.open = Some(Open { open: i.index(2) == 0, since: None });
+            pod.open = Some(Open { open: i.below(2) == 0, since: None });
         }
     },
     |o, i| {
@@ -124,12 +91,12 @@ const CLUSTER: &[Change] = &[
     },
     |o, i| {
         if let Some(pod) = some(&mut o.pods, i) {
-            pod.labels.remove(if i.index(2) == 0 { SLOT } else { POD_TEMPLATE_HASH });
+            pod.labels.remove(if i.below(2) == 0 { SLOT } else { POD_TEMPLATE_HASH });
         }
     },
     |o, i| {
         if let Some(container) = some(&mut o.pods, i).and_then(|pod| pod.containers.first_mut()) {
-            [V1, V3, "", "sha256:12"][i.index(4)].clone_into(&mut container.image_id);
+            [V1, V3, "", "sha256:12"][i.below(4)].clone_into(&mut container.image_id);
         }
     },
     |o, i| {
@@ -177,7 +144,7 @@ const CLUSTER: &[Change] = &[
             "mine".to_owned(),
         ];
         if let Some(service) = some(&mut o.services, i) {
-            service.annotations.insert(MARK.into(), marks[i.index(marks.len())].clone());
+            service.annotations.insert(MARK.into(), marks[i.below(marks.len())].clone());
         }
     },
     |o, i| {
@@ -213,13 +180,13 @@ const CLUSTER: &[Change] = &[
     },
     |o, i| {
         if let Some(blue) = &mut o.blue {
-            blue.replicas = [0, 1, 7][i.index(3)];
+            blue.replicas = [0, 1, 7][i.below(3)];
             blue.generation += 1;
         }
     },
     |o, i| {
         if let Some(blue) = &mut o.blue {
-            blue.raw = Arc::new(with_image(&blue.raw, "web", [V1, V2, V3][i.index(3)]));
+            blue.raw = Arc::new(with_image(&blue.raw, "web", [V1, V2, V3][i.below(3)]));
         }
     },
     |o, _| {
@@ -249,27 +216,27 @@ const CLUSTER: &[Change] = &[
     },
     |o, i| {
         if let Some(green) = &mut o.green {
-            green.raw = Arc::new(with_image(&green.raw, "web", [V1, V3][i.index(2)]));
+            green.raw = Arc::new(with_image(&green.raw, "web", [V1, V3][i.below(2)]));
         }
     },
     |o, i| {
         if let Some(green) = &mut o.green {
-            green.replicas = [0, 9][i.index(2)];
+            green.replicas = [0, 9][i.below(2)];
         }
     },
     |o, _| o.hotfix.deleting = Some(o.hotfix.created_at.unwrap()),
     |o, _| o.hotfix.finalizers.clear(),
     |o, _| o.hotfix.spec.suspend = true,
     |o, i| {
-        let value = ["1/enough", "2/enough", "x", "", "1"][i.index(5)];
+        let value = ["1/enough", "2/enough", "x", "", "1"][i.below(5)];
         o.hotfix.annotations.insert(names::ABORT.into(), value.into());
     },
     |o, i| {
-        let value = ["1/so be it", "9/so be it", ""][i.index(3)];
+        let value = ["1/so be it", "9/so be it", ""][i.below(3)];
         o.hotfix.annotations.insert(names::RELEASE.into(), value.into());
     },
     |o, _| drop(o.hotfix.annotations.insert(names::RETRY.into(), "again".into())),
-    |o, i| o.others.push(Other { name: "other".into(), uid: "other".into(), alive: i.index(2) == 0 }),
+    |o, i| o.others.push(Other { name: "other".into(), uid: "other".into(), alive: i.below(2) == 0 }),
     |o, _| {
         if let Some(claim) = &mut o.claim {
             claim.holder = "other".into();
@@ -289,7 +256,7 @@ const CLUSTER: &[Change] = &[
 ];
 
 /// What only a damaged status could say: nobody but the operator writes it, and it must not panic all the same.
-const STATUS: &[Change] = &[
+pub const STATUS: &[Change] = &[
     |o, _| o.hotfix.status.attempt = None,
     |o, i| milestone(o, i, None),
     |o, i| milestone(o, i, o.hotfix.created_at),
@@ -301,13 +268,13 @@ const STATUS: &[Change] = &[
     |o, _| attempt(o, |attempt| attempt.folds = i32::MAX),
     |o, _| attempt(o, |attempt| attempt.outcome = Some(Outcome::Restarted)),
     |o, i| {
-        let reason = [Reason::Aborted, Reason::BlueRedeployed, Reason::Other][i.index(3)];
+        let reason = [Reason::Aborted, Reason::BlueRedeployed, Reason::Other][i.below(3)];
         let at = o.hotfix.created_at.unwrap();
         attempt(o, |attempt| attempt.latch = Some(Latch { reason, message: "so".into(), at }));
     },
     |o, _| o.hotfix.status.conditions.clear(),
     |o, i| {
-        let at = [Timestamp::MIN, Timestamp::MAX][i.index(2)];
+        let at = [Timestamp::MIN, Timestamp::MAX][i.below(2)];
         milestone(o, i, Some(Moment::new(at)));
     },
 ];
@@ -318,7 +285,7 @@ fn attempt(o: &mut Observed, change: impl FnOnce(&mut Attempt)) {
     }
 }
 
-fn milestone(o: &mut Observed, index: &Index, at: Option<Moment>) {
+fn milestone(o: &mut Observed, index: &mut Bytes<'_>, at: Option<Moment>) {
     attempt(o, |a| {
         let all = [
             &mut a.scanned_at,
@@ -331,106 +298,7 @@ fn milestone(o: &mut Observed, index: &Index, at: Option<Moment>) {
             &mut a.drained_from,
             &mut a.finished_at,
         ];
-        let n = index.index(all.len());
+        let n = index.below(all.len());
         *all.into_iter().nth(n).unwrap() = at;
     });
-}
-
-fn changes(of: &'static [Change]) -> impl Strategy<Value = Vec<(Change, Index)>> {
-    prop::collection::vec((prop::sample::select(of), any::<Index>()), 0..4)
-}
-
-fn changed(picture: &Index, changes: &[(Change, Index)]) -> Picture {
-    let (mut observed, now) = picture.get(pictures()).clone();
-    for (change, index) in changes {
-        change(&mut observed, index);
-    }
-    (observed, now)
-}
-
-/// How many are drawn in `cargo test`; `PROPTEST_CASES` says another number.
-fn cases() -> u32 {
-    std::env::var("PROPTEST_CASES").ok().and_then(|cases| cases.parse().ok()).unwrap_or(1_000)
-}
-
-proptest! {
-    #![proptest_config(ProptestConfig { cases: cases(), failure_persistence: None, ..ProptestConfig::default() })]
-
-    #[test]
-    fn whatever_the_cluster_looks_like_no_invariant_is_broken(
-        picture in any::<Index>(),
-        changes in changes(CLUSTER),
-        later in 0_i64..4_000,
-    ) {
-        let (observed, now) = changed(&picture, &changes);
-        let now = now.checked_add(SignedDuration::from_secs(if later > 2_000 { later } else { 0 })).unwrap();
-        let decision = decide(&observed, now);
-        prop_assert_eq!(&decision, &decide(&observed, now));
-        prop_assert!(decision.actions.len() <= ACTIONS_MAX);
-        for action in &decision.actions {
-            if let Err(violation) = invariants::check(&observed, action) {
-                prop_assert!(false, "{violation}\n{action:#?}");
-            }
-        }
-        if decision.actions.is_empty() {
-            prop_assert!(decision.wake.is_none_or(|wake| wake > now), "{:?} at {now}", decision.wake);
-        }
-    }
-
-    #[test]
-    fn a_damaged_status_is_decided_upon_without_a_panic(
-        picture in any::<Index>(),
-        cluster in changes(CLUSTER),
-        status in changes(STATUS),
-        now in prop::sample::select(vec![Timestamp::MIN, Timestamp::UNIX_EPOCH, Timestamp::MAX]),
-        present in any::<bool>(),
-    ) {
-        let (observed, then) = changed(&picture, &[cluster, status].concat());
-        let now = if present { then } else { now };
-        let decision = decide(&observed, now);
-        prop_assert_eq!(&decision, &decide(&observed, now));
-        // What the operator does with each: a violation refuses the write, it never panics.
-        for action in &decision.actions {
-            let _refused = invariants::check(&observed, action).is_err();
-        }
-    }
-}
-
-#[test]
-fn the_pictures_are_many_and_different() {
-    let pictures = pictures();
-    assert!(pictures.len() > 500, "{}", pictures.len());
-    let with = |has: fn(&Observed) -> bool| pictures.iter().filter(|(observed, _)| has(observed)).count();
-    assert!(with(|o| o.green.is_some()) > 100);
-    assert!(with(|o| o.attempt().is_some_and(|a| a.latch.is_some())) > 50);
-    assert!(with(|o| o.attempt().is_some_and(|a| a.verified_at.is_some())) > 50);
-}
-
-#[test]
-fn each_change_is_answered_on_every_picture() {
-    // Not drawn but all of them: a change that only matters in one picture is not missed.
-    for (observed, now) in pictures().iter().step_by(29) {
-        for change in CLUSTER {
-            let mut changed = observed.clone();
-            change(&mut changed, &index(0));
-            for action in decide(&changed, *now).actions {
-                if let Err(violation) = invariants::check(&changed, &action) {
-                    panic!("{violation}\n{action:#?}");
-                }
-            }
-        }
-    }
-}
-
-/// The index that points at the first thing of any list.
-fn index(at: usize) -> Index {
-    use proptest::strategy::ValueTree;
-    use proptest::test_runner::TestRunner;
-    let mut runner = TestRunner::deterministic();
-    loop {
-        let drawn = any::<Index>().new_tree(&mut runner).unwrap().current();
-        if drawn.index(4) == at {
-            return drawn;
-        }
-    }
 }
