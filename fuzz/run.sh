@@ -15,7 +15,7 @@ for target in "$@"; do
 		continue
 	fi
 	log=target/fuzz-corpus/$target.log
-	if ! "$binary" -max_total_time="$seconds" -max_len=16384 -timeout=20 -rss_limit_mb=2048 -print_final_stats=1 \
+	if ! "$binary" -max_total_time="$seconds" -max_len=16384 -timeout=60 -rss_limit_mb=2048 -print_final_stats=1 \
 		-dict=fuzz/words.dict -artifact_prefix="target/fuzz-corpus/$target-" "$found" "$kept" >"$log" 2>&1; then
 		tail -n 40 "$log"
 		exit 1

@@ -67,7 +67,7 @@ pub fn challenge(bytes: &[u8]) {
 pub fn login(bytes: &[u8]) {
     let logins = match Credentials::parse(bytes) {
         Ok(logins) => format!("{logins:?}"),
-        Err(error) => return discreet(bytes, &error.to_string()),
+        Err(error) => return discreet(bytes, &error),
     };
     assert!(!logins.contains("password"), "{logins}");
 }

@@ -92,6 +92,10 @@ impl Walk {
         if self.open.len() == MAX_DEPTH {
             return Err(ReportError::malformed(FORMAT, "its elements are nested too deeply"));
         }
+        // The parser takes it for a part of the name; for XML it is none, and for a reader it would begin a failure.
+        if element.contains('<') {
+            return Err(ReportError::malformed(FORMAT, "a tag begins inside another"));
+        }
         let parent = self.open.last().copied();
         let name = element.local_name();
         let opened = match (parent, name.as_ref()) {

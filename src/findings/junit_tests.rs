@@ -77,3 +77,9 @@ fn what_stands_where_nobody_looks_proves_nothing() {
         assert!(report.gap.is_some_and(|gap| gap.ends_with("where none is understood")), "{odd}");
     }
 }
+
+#[test]
+fn a_tag_inside_a_tag_is_refused() {
+    let report = br#"<testsuite><testcase name="a"/><testcase<error/> name="b"/></testsuite>"#;
+    assert!(parse(report).is_err());
+}
