@@ -92,9 +92,10 @@ impl Walk {
         if self.open.len() == MAX_DEPTH {
             return Err(ReportError::malformed(FORMAT, "its elements are nested too deeply"));
         }
-        // The parser takes it for a part of the name; for XML it is none, and for a reader it would begin a failure.
-        if element.contains('<') {
-            return Err(ReportError::malformed(FORMAT, "a tag begins inside another"));
+        // The parser takes everything up to a blank for the name; what is no name is no XML, and a reader would see another
+        // element, or two.
+        if element.contains('<') || element.name().as_ref().contains(['/', '=', '"', '\'', '&']) {
+            return Err(ReportError::malformed(FORMAT, "the name of an element is none"));
         }
         let parent = self.open.last().copied();
         let name = element.local_name();

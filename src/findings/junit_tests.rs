@@ -79,7 +79,11 @@ fn what_stands_where_nobody_looks_proves_nothing() {
 }
 
 #[test]
-fn a_tag_inside_a_tag_is_refused() {
-    let report = br#"<testsuite><testcase name="a"/><testcase<error/> name="b"/></testsuite>"#;
-    assert!(parse(report).is_err());
+fn what_is_no_name_of_an_element_is_refused() {
+    for odd in [
+        r#"<testsuite><testcase name="a"/><testcase<error/> name="b"/></testsuite>"#,
+        r#"<testsuite><testcase name="a"><failure/message="no"/></testcase><testcase name="b"/></testsuite>"#,
+    ] {
+        assert!(parse(odd.as_bytes()).is_err(), "{odd}");
+    }
 }

@@ -13,9 +13,10 @@ pub fn abort(o: &Observed, attempt: &Attempt) -> Option<String> {
     let command = unhandled(o)?;
     let (number, reason) = command.split_once('/').unwrap_or((command, ""));
     let meant = number.trim().parse() == Ok(attempt.number);
+    // The number as it was read: as it was written it may hold more than a number.
     meant.then(|| {
         let reason = crate::api::conditions::shorten(&reason.replace(char::is_control, " "), 200);
-        format!("A person ended attempt {number}: {reason}")
+        format!("A person ended attempt {}: {reason}", attempt.number)
     })
 }
 

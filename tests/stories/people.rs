@@ -38,6 +38,16 @@ fn an_abort_longer_than_is_remembered_is_handled_once() {
 }
 
 #[test]
+fn an_abort_is_told_by_its_number_alone() {
+    let told = Story::of("An abort with a tab before its number")
+        .when(scanning, "somebody ends attempt 1", |w: &mut World| w.annotate(names::ABORT, "\t1/enough"))
+        .play(Order::Natural);
+    let attempt = told.world.hotfix().and_then(|hotfix| hotfix.status.attempt.clone());
+    let latch = attempt.and_then(|attempt| attempt.latch);
+    assert_eq!(latch.map(|latch| latch.message).as_deref(), Some("A person ended attempt 1: enough"));
+}
+
+#[test]
 fn a_workload_that_is_patched_already_is_left_alone() {
     Story::of("The workload runs the patched image already")
         .given("The owner has deployed v2.", |w: &mut World| w.deploy(V2))
