@@ -29,6 +29,13 @@ use serde_json::Value;
 
 pub use error::ObserveError;
 
+/// What reads bytes that others wrote, for whoever tries it with hostile ones.
+pub mod untrusted {
+    pub use super::evidence::untrusted::*;
+    pub use super::outputs::{Declared, output};
+    pub use super::read::*;
+}
+
 use crate::api::names::{self, HOTFIX_UID, SLOT};
 use crate::plan::decision::Want;
 use crate::plan::observed::{Hotfix, Observed, Settings, Workload};

@@ -18,7 +18,6 @@ mod moments;
 mod narrator;
 mod order;
 mod people;
-mod properties;
 mod refusals;
 mod rollback;
 mod story;

@@ -8,7 +8,7 @@ use crate::moments::{
     analyzing, at_once, finished, folding, folding_again, growing, held, left_out, opened, rolling_back, scanning,
     set_again, staging, switched, verified, verifying,
 };
-use crate::story::Story;
+use crate::story::{Order, Story};
 use crate::world::World;
 use crate::world::arrange::{BLUE, V1, V2, V3, V4, V5};
 
@@ -47,6 +47,27 @@ fn a_hotfix_that_another_has_overtaken_names_it() {
     let [Action::Record { status, .. }] = decision.actions.as_slice() else { panic!("{decision:?}") };
     let latch = status.attempt.as_ref().and_then(|attempt| attempt.latch.clone()).unwrap();
     assert_eq!(latch.message, "Hotfix web-cve-2024-22195 deployed another version of web meanwhile.");
+}
+
+#[test]
+fn an_abort_longer_than_is_remembered_is_handled_once() {
+    let told = Story::of("A long abort of another attempt")
+        .when(scanning, "somebody ends attempt 7, at length", |w: &mut World| {
+            w.annotate(names::ABORT, &format!("7/{}", "so ".repeat(200)));
+        })
+        .play(Order::Natural);
+    let handled = told.world.hotfix().and_then(|hotfix| hotfix.status.last_handled.clone());
+    assert_eq!(handled.and_then(|handled| handled.abort).map(|abort| abort.len()), Some(256));
+}
+
+#[test]
+fn an_abort_is_told_by_its_number_alone() {
+    let told = Story::of("An abort with a tab before its number")
+        .when(scanning, "somebody ends attempt 1", |w: &mut World| w.annotate(names::ABORT, "\t1/enough"))
+        .play(Order::Natural);
+    let attempt = told.world.hotfix().and_then(|hotfix| hotfix.status.attempt.clone());
+    let latch = attempt.and_then(|attempt| attempt.latch);
+    assert_eq!(latch.map(|latch| latch.message).as_deref(), Some("A person ended attempt 1: enough"));
 }
 
 #[test]

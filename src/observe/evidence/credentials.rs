@@ -8,9 +8,11 @@ use serde::Deserialize;
 
 /// A user with a password.
 #[derive(Clone, PartialEq, Eq)]
-pub(super) struct Login {
-    pub(super) user: String,
-    pub(super) password: String,
+pub struct Login {
+    /// The user.
+    pub user: String,
+    /// The password or token.
+    pub password: String,
 }
 
 impl fmt::Debug for Login {
@@ -21,7 +23,7 @@ impl fmt::Debug for Login {
 
 /// Logins by registry host.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(super) struct Credentials(BTreeMap<String, Login>);
+pub struct Credentials(BTreeMap<String, Login>);
 
 #[derive(Deserialize)]
 struct Config {
@@ -41,15 +43,16 @@ struct Auth {
 }
 
 impl Credentials {
-    /// Reads a `config.json` of Docker.
-    pub(super) fn parse(json: &[u8]) -> Result<Self, serde_json::Error> {
-        let config: Config = serde_json::from_slice(json)?;
+    /// Reads a `config.json` of Docker; where it is none, the place, and never what stands there: it may be a secret.
+    pub fn parse(json: &[u8]) -> Result<Self, String> {
+        let config: Config = serde_json::from_slice(json)
+            .map_err(|error| format!("it is not understood at line {}, column {}", error.line(), error.column()))?;
         let logins = config.auths.into_iter().filter_map(|(host, auth)| Some((plain(&host), login(auth)?)));
         Ok(Self(logins.collect()))
     }
 
     /// The login for a registry.
-    pub(super) fn of(&self, host: &str) -> Option<&Login> {
+    pub fn of(&self, host: &str) -> Option<&Login> {
         self.0.get(host)
     }
 }
@@ -94,6 +97,18 @@ mod tests {
     #[test]
     fn a_password_is_never_printed() {
         assert_eq!(format!("{:?}", Login { user: "u".into(), password: "secret".into() }), "Login(u, ...)");
+    }
+
+    #[test]
+    fn what_is_wrong_is_said_without_the_secret() {
+        for odd in [
+            r#"{"auths": {"r": "c2VjcmV0"}}"#,
+            r#"{"auths": {"r": {"auth": "c2VjcmV0!"}}}"#,
+            r#"{"auths": "c2VjcmV0"}"#,
+        ] {
+            let why = Credentials::parse(odd.as_bytes()).unwrap_err();
+            assert!(why.starts_with("it is not understood at line 1, column ") && !why.contains("c2Vj"), "{why}");
+        }
     }
 
     #[test]

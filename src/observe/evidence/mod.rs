@@ -25,6 +25,13 @@ use crate::plan::observed::{Evidence, Rehearsal, Resolution};
 use probe::Probes;
 pub use registry::{Registries, RegistriesError};
 
+/// What reads the answers of registries, for whoever tries it with hostile ones.
+pub mod untrusted {
+    pub use super::credentials::{Credentials, Login};
+    pub use super::registry::{Described, described, located, resolved, verified};
+    pub use super::registry_call::{Bearer, Manifest};
+}
+
 /// How long a finding is shown. An attempt that begins later must ask anew, since a tag may have moved and admission may
 /// have changed its mind.
 const FRESH: Duration = Duration::from_secs(60);

@@ -150,7 +150,7 @@ fn malformed(path: &Path, what: &'static str, why: &dyn Display) -> RegistriesEr
 }
 
 /// Host and path of a repository as it was written: without a host it is Docker Hub's, as for every container runtime.
-fn located(repository: &str) -> (String, String) {
+pub fn located(repository: &str) -> (String, String) {
     const HUB: &str = "docker.io";
     match repository.split_once('/') {
         Some((HUB | "index.docker.io", name)) if !name.contains('/') => (HUB.to_owned(), format!("library/{name}")),
@@ -162,7 +162,7 @@ fn located(repository: &str) -> (String, String) {
 }
 
 /// The digest of a manifest, by its content.
-fn verified(manifest: &Manifest, asked: Option<&Digest>) -> Result<Digest, String> {
+pub fn verified(manifest: &Manifest, asked: Option<&Digest>) -> Result<Digest, String> {
     let text = format!("sha256:{}", hex(&Sha256::digest(&manifest.body), 64));
     let digest = Digest::parse(&text).expect("64 hex digits are a digest");
     let claimed = asked.map(Digest::as_str).or(manifest.digest.as_deref().filter(|it| it.starts_with("sha256:")));
@@ -176,12 +176,21 @@ fn verified(manifest: &Manifest, asked: Option<&Digest>) -> Result<Digest, Strin
 
 /// What a manifest describes.
 #[derive(Debug, PartialEq, Eq)]
-enum Described {
-    Image { config: Digest },
-    Index { children: Vec<Digest> },
+pub enum Described {
+    /// One image.
+    Image {
+        /// The digest of its configuration.
+        config: Digest,
+    },
+    /// Images of several platforms.
+    Index {
+        /// The digests of their manifests.
+        children: Vec<Digest>,
+    },
 }
 
-fn described(body: &[u8]) -> Result<Described, String> {
+/// Reads a manifest or an index; why it cannot be used, as a clause.
+pub fn described(body: &[u8]) -> Result<Described, String> {
     let manifest: Value = serde_json::from_slice(body).map_err(|_| "the registry's manifest is no JSON".to_owned())?;
     let digest = |of: &Value| of.get("digest").and_then(Value::as_str).and_then(Digest::parse);
     // What has both could be read as either, and a runtime could choose the other.
@@ -209,7 +218,8 @@ fn is_attestation(entry: &Value) -> bool {
     entry.pointer("/annotations/vnd.docker.reference.type").and_then(Value::as_str) == Some("attestation-manifest")
 }
 
-fn resolved(change: &ImageChange, repository: &str, digest: &Digest, others: Vec<Digest>) -> ResolvedImage {
+/// The image with every digest that stands for it, each once.
+pub fn resolved(change: &ImageChange, repository: &str, digest: &Digest, others: Vec<Digest>) -> ResolvedImage {
     let mut digests = vec![digest.as_str().to_owned()];
     for other in others {
         if !digests.iter().any(|known| known == other.as_str()) {

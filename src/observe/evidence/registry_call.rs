@@ -38,10 +38,11 @@ pub(super) struct Caller {
 
 /// A manifest as it came.
 #[derive(Debug)]
-pub(super) struct Manifest {
-    pub(super) body: Vec<u8>,
+pub struct Manifest {
+    /// Its bytes.
+    pub body: Vec<u8>,
     /// What the registry says its digest is.
-    pub(super) digest: Option<String>,
+    pub digest: Option<String>,
 }
 
 impl Caller {
@@ -205,14 +206,16 @@ async fn bounded(mut response: Response, max: usize) -> Result<Vec<u8>, String> 
 
 /// A registry's demand for a token.
 #[derive(Debug, PartialEq, Eq)]
-struct Bearer {
-    realm: String,
-    service: Option<String>,
+pub struct Bearer {
+    /// Who issues it.
+    pub realm: String,
+    /// What it is for, in the issuer's words.
+    pub service: Option<String>,
 }
 
 impl Bearer {
     /// Reads `Bearer realm="...",service="...",scope="..."`.
-    fn parse(challenge: &str) -> Option<Self> {
+    pub fn parse(challenge: &str) -> Option<Self> {
         let (scheme, mut rest) = challenge.split_once(' ')?;
         if !scheme.eq_ignore_ascii_case("bearer") {
             return None;
