@@ -21,6 +21,8 @@ mod kills;
 mod owners;
 #[path = "suites/people.rs"]
 mod people;
+#[path = "suites/registries.rs"]
+mod registries;
 #[path = "suites/sickness.rs"]
 mod sickness;
 #[path = "suites/telling.rs"]
@@ -39,6 +41,7 @@ fn main() -> ExitCode {
         owners::SCENARIOS,
         people::SCENARIOS,
         engines::SCENARIOS,
+        registries::SCENARIOS,
         sickness::SCENARIOS,
         drains::SCENARIOS,
         webhooks::SCENARIOS,
