@@ -17,6 +17,8 @@ mod gates;
 mod healthy;
 #[path = "suites/kills.rs"]
 mod kills;
+#[path = "suites/outages.rs"]
+mod outages;
 #[path = "suites/owners.rs"]
 mod owners;
 #[path = "suites/people.rs"]
@@ -46,6 +48,7 @@ fn main() -> ExitCode {
         drains::SCENARIOS,
         webhooks::SCENARIOS,
         kills::SCENARIOS,
+        outages::SCENARIOS,
     ];
     hotfix_e2e::lab::play("rollouts", &suites)
 }
