@@ -6,7 +6,7 @@
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::sync::Arc;
@@ -105,8 +105,10 @@ impl Behind {
     }
 }
 
-/// The port of the issuer of tokens.
-const TOKENS: u16 = 5110;
+/// Where the issuer of tokens is: at an address for documentation, which the node gets beside its own. Clients such as Trivy
+/// do not go to a private address for a token unless it is the registry's own.
+const ISSUER_ADDRESS: IpAddr = IpAddr::V4(Ipv4Addr::new(198, 51, 100, 1));
+const TOKENS: (IpAddr, u16) = (ISSUER_ADDRESS, 5110);
 
 /// What the registries are, before any of them runs.
 pub struct Registries {
@@ -131,9 +133,9 @@ impl Registries {
         let ip = IpAddr::V4(cluster.address());
         let folder = cluster.layout().at("private-registries");
         fs::create_dir_all(&folder).asked(|| format!("making {}", folder.display()))?;
-        let identity = Arc::new(Identity::of(ip, "registries.suites.example")?);
+        let identity = Arc::new(Identity::of(&[ip, ISSUER_ADDRESS], "registries.suites.example")?);
         identity.write(&folder)?;
-        Ok(Self { ip, identity, stranger: Identity::of(ip, "stranger.suites.example")?, folder })
+        Ok(Self { ip, identity, stranger: Identity::of(&[ip], "stranger.suites.example")?, folder })
     }
 
     /// Host and port of a door, as image names begin.
@@ -187,13 +189,22 @@ impl Registries {
         for host in self.hosts() {
             let folder = cluster.layout().at("certs.d").join(&host);
             let authority = self.folder.join("authority.pem");
-            let text = format!("server = \"https://{host}\"\n[host.\"https://{host}\"]\n  ca = {authority:?}\n");
+            let authority = authority.display();
+            let text = format!("server = \"https://{host}\"\n[host.\"https://{host}\"]\n  ca = \"{authority}\"\n");
             let written = fs::create_dir_all(&folder).and_then(|()| fs::write(folder.join("hosts.toml"), text));
             written.asked(|| format!("writing {}", folder.display()))?;
         }
         let htpasswd = self.folder.join("htpasswd");
         fs::write(&htpasswd, HTPASSWD).asked(|| format!("writing {}", htpasswd.display()))?;
-        let issuer = Issuer::serve((self.ip, TOKENS), Arc::clone(&self.identity), LOGIN).await?;
+        let address = format!("{ISSUER_ADDRESS}/32");
+        let mut ip = tokio::process::Command::from(cluster.command("ip"));
+        let given = ip.args(["address", "replace", &address, "dev", "lo"]).output().await;
+        let given = given.asked(|| "running ip".to_owned())?;
+        if !given.status.success() {
+            let said = String::from_utf8_lossy(&given.stderr).into_owned();
+            return Err(LabError::Command { command: format!("ip address replace {address} dev lo"), said });
+        }
+        let issuer = Issuer::serve(TOKENS, Arc::clone(&self.identity), LOGIN).await?;
         let mut running = Running { ip: self.ip, doors: BTreeMap::new(), _issuer: issuer, registries: Vec::new() };
         for behind in Behind::ALL {
             let child = self.start(cluster, behind, &htpasswd)?;
@@ -213,12 +224,11 @@ impl Registries {
     }
 
     fn start(&self, cluster: &Cluster, behind: Behind, htpasswd: &Path) -> Result<Child, LabError> {
-        let at = |port| SocketAddr::from((self.ip, port)).to_string();
         let auth = match behind {
             Behind::Open => Value::Null,
             Behind::Password => json!({"htpasswd": {"realm": "suites", "path": htpasswd}}),
             Behind::Token => json!({"token": {
-                "realm": format!("https://{}/token", at(TOKENS)), "service": SERVICE, "issuer": ISSUER,
+                "realm": format!("https://{}/token", SocketAddr::from(TOKENS)), "service": SERVICE, "issuer": ISSUER,
                 "rootcertbundle": self.folder.join("authority.pem"),
             }}),
         };
@@ -227,7 +237,7 @@ impl Registries {
             "version": 0.1,
             "log": {"level": "warn"},
             "storage": {"filesystem": {"rootdirectory": cluster.layout().at("registry")}},
-            "http": {"addr": at(behind.port()), "tls": {"certificate": certificate, "key": key}},
+            "http": {"addr": SocketAddr::from((self.ip, behind.port())).to_string(), "tls": {"certificate": certificate, "key": key}},
         });
         if !auth.is_null() {
             config["auth"] = auth;

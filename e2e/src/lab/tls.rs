@@ -1,4 +1,4 @@
-//! Who a server of the lab's own is: an authority, a certificate of it for one address, and the key.
+//! Who a server of the lab's own is: an authority, a certificate of it for some addresses, and the key.
 
 use std::net::IpAddr;
 use std::path::Path;
@@ -21,15 +21,15 @@ pub struct Identity {
 }
 
 impl Identity {
-    /// Makes one for this address, signed by an authority of this name.
-    pub fn of(ip: IpAddr, authority: &str) -> Result<Self, LabError> {
+    /// Makes one for these addresses, signed by an authority of this name.
+    pub fn of(addresses: &[IpAddr], authority: &str) -> Result<Self, LabError> {
         let made = || {
             let mut params = CertificateParams::new(Vec::new())?;
             params.distinguished_name.push(DnType::CommonName, authority);
             params.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));
             params.key_usages = vec![KeyUsagePurpose::KeyCertSign];
             let authority = CertifiedIssuer::self_signed(params, KeyPair::generate()?)?;
-            let mut params = CertificateParams::new([ip.to_string()])?;
+            let mut params = CertificateParams::new(addresses.iter().map(IpAddr::to_string).collect::<Vec<_>>())?;
             params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
             params.use_authority_key_identifier_extension = true;
             let key = KeyPair::generate()?;

@@ -34,7 +34,7 @@ pub struct Webhook {
 impl Webhook {
     /// Begins to answer at this address of the cluster's network, on a port of the machine's choice.
     pub async fn serve(ip: IpAddr, mutate: Mutation) -> Result<Self, LabError> {
-        let identity = Identity::of(ip, "webhooks.suites.example")?;
+        let identity = Identity::of(&[ip], "webhooks.suites.example")?;
         let tls = identity.acceptor()?;
         let listener = TcpListener::bind((ip, 0)).await.asked(|| "listening for reviews".to_owned())?;
         let address = listener.local_addr().asked(|| "listening for reviews".to_owned())?;
