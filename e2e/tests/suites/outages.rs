@@ -4,11 +4,15 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use hotfix_e2e::app::faults::{Fault, Scheduled};
-use hotfix_e2e::cluster::Away;
+use hotfix_e2e::cluster::{Away, NODE};
 use hotfix_e2e::http;
 use hotfix_e2e::images::catalogue::Web;
-use hotfix_e2e::lab::{OPERATOR_NAMESPACE, PolicyOptions, Scene, Workload, is_finished, outcome, phase, told};
+use hotfix_e2e::lab::{
+    OPERATOR_NAMESPACE, PATIENCE, PolicyOptions, Scene, Workload, is_finished, outcome, phase, told,
+};
 use hotfix_e2e::scenarios;
+use jiff::Timestamp;
+use k8s_openapi::api::coordination::v1::Lease;
 use k8s_openapi::api::core::v1::Pod;
 use kube::api::ListParams;
 use kube::{Api, ResourceExt};
@@ -34,7 +38,7 @@ async fn rollouts_outlive_an_api_server_that_is_away(scene: &Scene<'_>) {
     lab.all_stand_by(&scene.client).await.expect("the replicas are ready");
     let operators_before = operators(scene).await;
     // Long enough to outlast the first outage.
-    let soak = "40s".to_owned();
+    let soak = "55s".to_owned();
     scene
         .policy(&PolicyOptions { soak, staging: "180s".to_owned(), ..PolicyOptions::default() })
         .await
@@ -137,7 +141,25 @@ async fn away(scene: &Scene<'_>, away: Away) {
         }
     }
     tokio::time::sleep(AWAY.saturating_sub(NOTICED)).await;
+    let back = Timestamp::now();
     outage.over().await.expect("it comes back");
+    node_is_heard_again(scene, back).await;
+}
+
+/// Two outages without a word of the kubelet between them would be one for Kubernetes, and long enough to take the node for dead and
+/// its pods out of every Service.
+async fn node_is_heard_again(scene: &Scene<'_>, back: Timestamp) {
+    let leases = Api::<Lease>::namespaced(scene.client.clone(), "kube-node-lease");
+    let heard = async {
+        loop {
+            let renewed = leases.get(NODE).await.ok().and_then(|lease| lease.spec?.renew_time);
+            if renewed.is_some_and(|renewed| renewed.0 > back) {
+                return;
+            }
+            tokio::time::sleep(Duration::from_millis(250)).await;
+        }
+    };
+    tokio::time::timeout(PATIENCE, heard).await.expect("the kubelet renews its lease");
 }
 
 /// A replica of the operator.
