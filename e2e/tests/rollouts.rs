@@ -19,10 +19,14 @@ mod gone;
 mod healthy;
 #[path = "suites/kills.rs"]
 mod kills;
+#[path = "suites/outages.rs"]
+mod outages;
 #[path = "suites/owners.rs"]
 mod owners;
 #[path = "suites/people.rs"]
 mod people;
+#[path = "suites/registries.rs"]
+mod registries;
 #[path = "suites/sickness.rs"]
 mod sickness;
 #[path = "suites/telling.rs"]
@@ -42,10 +46,12 @@ fn main() -> ExitCode {
         owners::SCENARIOS,
         people::SCENARIOS,
         engines::SCENARIOS,
+        registries::SCENARIOS,
         sickness::SCENARIOS,
         drains::SCENARIOS,
         webhooks::SCENARIOS,
         kills::SCENARIOS,
+        outages::SCENARIOS,
     ];
     hotfix_e2e::lab::play("rollouts", &suites)
 }

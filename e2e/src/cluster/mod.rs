@@ -35,6 +35,7 @@ mod machine;
 mod names;
 mod network;
 mod node;
+mod outage;
 mod pause;
 mod pki;
 mod process;
@@ -59,6 +60,7 @@ pub use error::ClusterError;
 pub use layout::{
     ClusterName, DNS_SERVICE, KUBERNETES_SERVICE, Layout, NODE, NODE_POD_CIDR, POD_CIDR, SERVICE_CIDR, Subnet,
 };
+pub use outage::{Away, Outage};
 pub use pause::IMAGE as PAUSE_IMAGE;
 pub use process::{Alive, MARK, ProcessId};
 
@@ -114,6 +116,8 @@ pub struct Cluster {
     ownership: Ownership,
     /// The components this process started.
     parts: Vec<Running>,
+    /// Those it started anew since.
+    later: Mutex<Vec<Running>>,
 }
 
 impl Cluster {
@@ -152,7 +156,7 @@ impl Cluster {
         let layout = Layout::of(name);
         let record = state::Record::read(&layout).ok_or_else(|| ClusterError::Unknown(name.clone()))?;
         let (subnet, node) = (record.subnet, record.node);
-        Ok(Self { layout, subnet, node, ownership: Ownership::Attached, parts: Vec::new() })
+        Ok(Self { layout, subnet, node, ownership: Ownership::Attached, parts: Vec::new(), later: Mutex::default() })
     }
 
     /// Every cluster of this machine, up or left over.
@@ -300,7 +304,8 @@ impl Cluster {
         };
         self.ownership = Ownership::Attached;
         signals::release(&self.layout);
-        for part in &mut self.parts {
+        let later = self.later.get_mut().unwrap_or_else(PoisonError::into_inner);
+        for part in self.parts.iter_mut().chain(later) {
             part.reap();
         }
         removed

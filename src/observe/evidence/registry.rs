@@ -70,7 +70,8 @@ pub enum RegistriesError {
 #[derive(Debug, Default)]
 pub struct Registries {
     callers: HashMap<String, Arc<Caller>>,
-    credentials: Credentials,
+    /// Read anew for each question: passwords of many registries are exchanged every few hours.
+    credentials: Option<PathBuf>,
 }
 
 impl Registries {
@@ -78,8 +79,8 @@ impl Registries {
     pub fn load(list: Option<&Path>, credentials: Option<&Path>) -> Result<Self, RegistriesError> {
         let mut registries = Self::default();
         if let Some(path) = credentials {
-            registries.credentials = Credentials::parse(&read(path)?)
-                .map_err(|error| malformed(path, "Docker configuration with credentials", &error))?;
+            logins(path)?;
+            registries.credentials = Some(path.to_owned());
         }
         if let Some(path) = list {
             let entries: Vec<Entry> =
@@ -114,7 +115,11 @@ impl Registries {
         let image = ImageRef::parse(&change.image).ok_or("it is no image reference with a SHA-256 digest or a tag")?;
         let (host, path) = located(&image.repository);
         let caller = self.callers.get(&host).cloned().unwrap_or_else(|| Arc::new(Caller::public()));
-        let session = caller.session(&host, &path, self.credentials.of(&host));
+        let credentials = self.credentials.as_deref().map(logins).transpose();
+        let credentials = credentials
+            .map_err(|error| format!("{error}; correct the Secret of the chart's registryCredentials"))?
+            .unwrap_or_default();
+        let session = caller.session(&host, &path, credentials.of(&host, &path));
         let reference = image.digest.as_ref().map(Digest::as_str).or(image.tag.as_deref()).unwrap_or("latest");
         let manifest = session.manifest(reference).await?.ok_or_else(|| {
             format!("the registry {host} has no {reference} of {path}, or does not show it to the operator")
@@ -139,6 +144,10 @@ impl Registries {
         }
         Ok(resolved(change, &image.repository, &digest, others))
     }
+}
+
+fn logins(path: &Path) -> Result<Credentials, RegistriesError> {
+    Credentials::parse(&read(path)?).map_err(|error| malformed(path, "Docker configuration with credentials", &error))
 }
 
 fn read(path: &Path) -> Result<Vec<u8>, RegistriesError> {
