@@ -31,6 +31,13 @@ const NODE_PATIENCE: Duration = Duration::from_secs(30);
 /// Simulated nodes and their pods; ends with the cluster at the latest.
 pub struct Kwok(Child);
 
+impl Kwok {
+    /// Its process.
+    pub fn id(&self) -> u32 {
+        self.0.id()
+    }
+}
+
 impl Drop for Kwok {
     fn drop(&mut self) {
         // It may have ended; then there is nothing to end.

@@ -9,9 +9,10 @@ use futures::FutureExt;
 use kube::Client;
 use serde_json::Value;
 
+use super::cost::Phases;
 use super::ending::{self, Counts};
 use super::fault::Fault;
-use super::ground;
+use super::ground::{self, Kwok};
 use super::laws::{self, Facts};
 use super::mutant::Mutant;
 use super::operator::Operators;
@@ -57,6 +58,8 @@ const FIRST_LOOK: Duration = Duration::from_secs(15);
 pub struct Shared {
     /// The cluster.
     pub cluster: Cluster,
+    /// Its simulated node.
+    pub kwok: Kwok,
     /// A client with every right.
     pub admin: Client,
     /// A client with none.
@@ -107,8 +110,8 @@ pub struct Run {
     pub told: Vec<String>,
     /// Versions judged.
     pub versions: usize,
-    /// How long it took.
-    pub took: Duration,
+    /// How long each phase of it took.
+    pub phases: Vec<(&'static str, Duration)>,
 }
 
 /// What runs without a fault look like.
@@ -123,10 +126,12 @@ pub struct Reference {
 impl Lane<'_> {
     /// Plays one order. `reference` is what it is compared with.
     pub async fn play(&self, order: &Order, reference: Option<&Reference>) -> Result<Run, LabError> {
-        let begun = Instant::now();
+        let mut phases = Phases::begin();
         let people = People { client: self.shared.admin.clone(), lane: self.name.clone() };
         people.clear(&self.shared.watcher).await?;
+        phases.ended("clearing");
         people.deploy(order.scenario, &self.shared.watcher).await?;
+        phases.ended("deploying");
         let world = self.shared.watcher.now(&self.name);
         let facts = Facts {
             scenario: order.scenario,
@@ -141,6 +146,7 @@ impl Lane<'_> {
 
         let mut run = Run::default();
         run.violations.extend(self.to_the_end(order, &proxy).await);
+        phases.ended("rollout");
         run.writes = proxy.ledger(super::proxy::Ledger::writes);
         run.sites = proxy.ledger(super::proxy::Ledger::sites);
         run.told = proxy.ledger(super::proxy::Ledger::told);
@@ -150,6 +156,7 @@ impl Lane<'_> {
             run.violations.extend(resyncs(&operators, &proxy).await);
         }
         operators.stop().await;
+        phases.ended("restarts");
         run.violations.extend(operators.complaints().await);
         run.violations.extend(proxy.troubles());
         match self.shared.watcher.history(&self.name).await {
@@ -168,7 +175,8 @@ impl Lane<'_> {
         if let Some(plan) = order.plan.as_ref().filter(|_| !run.hit) {
             run.violations.push(format!("the call of {plan} never came"));
         }
-        run.took = begun.elapsed();
+        phases.ended("judging");
+        run.phases = phases.took();
         Ok(run)
     }
 

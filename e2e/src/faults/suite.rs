@@ -3,8 +3,9 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
+use super::cost::{Cost, Spent};
 use super::ending;
 use super::ground;
 use super::lane::{Lane, Order, Reference, Run, Shared};
@@ -82,11 +83,11 @@ async fn play(
 ) -> Result<Summary, LabError> {
     let admin = cluster.client().await?;
     replies::registry().await.asked(|| "serving the registry".to_owned())?;
-    let _kwok = ground::simulate(&cluster, &admin).await?;
+    let kwok = ground::simulate(&cluster, &admin).await?;
     ground::prepare(ground).await?;
     let bare = ground::without_credentials(&cluster).await?;
     let watcher = Watcher::start(admin.clone()).await?;
-    let shared = Shared { cluster, admin, bare, watcher, operator, folder };
+    let shared = Shared { cluster, kwok, admin, bare, watcher, operator, folder };
     let mut lanes = Vec::new();
     for number in 1..=settings.lanes {
         let name = format!("lane-{number:02}");
@@ -185,6 +186,8 @@ async fn side_by_side(
     references: &BTreeMap<String, Reference>,
 ) -> Vec<(Order, Run)> {
     let (all, begun) = (orders.len(), Instant::now());
+    let Some(shared) = lanes.first().map(|lane| lane.shared) else { return Vec::new() };
+    let before = Spent::now(shared);
     let waiting = Arc::new(Mutex::new(orders));
     let done = Mutex::new(Vec::new());
     let next = || waiting.lock().unwrap_or_else(PoisonError::into_inner).pop_front();
@@ -201,7 +204,11 @@ async fn side_by_side(
         }
     });
     futures::future::join_all(work).await;
-    done.into_inner().unwrap_or_else(PoisonError::into_inner)
+    let done = done.into_inner().unwrap_or_else(PoisonError::into_inner);
+    let after = Spent::now(shared);
+    let phases = done.iter().map(|(_, run)| &*run.phases).collect();
+    tell!("{all} runs in {} s: {}", begun.elapsed().as_secs(), Cost { phases, spent: (&before, &after) });
+    done
 }
 
 async fn attempt(lane: &Lane<'_>, order: &Order, reference: Option<&Reference>) -> Run {
@@ -232,7 +239,7 @@ fn progress(lane: &Lane<'_>, order: &Order, run: &Run, (nth, all): (usize, usize
         (false, true) => "killed",
         (false, false) => "VIOLATED",
     };
-    let (took, total) = (run.took.as_secs(), begun.elapsed().as_secs());
+    let (took, total) = (run.phases.iter().map(|(_, took)| *took).sum::<Duration>().as_secs(), begun.elapsed().as_secs());
     tell!("{nth}/{all} ({total} s) {}: {} {well} in {took} s", lane.name, told(order));
     if order.mutant.is_none() && !run.violations.is_empty() {
         for what in &run.violations {
