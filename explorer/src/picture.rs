@@ -551,6 +551,7 @@ fn settings() -> Arc<Settings> {
         Arc::new(Settings {
             checks_namespace: "checks".into(),
             runner_image: "registry.example/operator@sha256:0".into(),
+            api_request_max: Settings::API_REQUEST_MAX,
         })
     }))
 }
