@@ -39,12 +39,12 @@ demo: ## Boot a throw-away cluster and play both stories on it (root, Go). KEEP=
 test: unit ## Run all tests, also those on a real cluster (root, Go).
 	cargo run --quiet --profile explore -p hotfix-explorer -- small
 	cargo test -p hotfix-e2e --lib --bins --test admission --test chart --test cluster --test writes --test leaders --test rollouts
-	$(MAKE) faults N=40 MUTANTS=0
+	$(MAKE) faults N=120 MUTANTS=0
 
 rollouts: ## Play whole rollouts on a real cluster (root, Go); ONLY="kill drain" chooses some by their names.
 	cargo test -p hotfix-e2e --test rollouts -- $(ONLY)
 
-faults: ## Let single calls to a real API server go wrong (root, Go). N=120 ALL=1 SEED=7 LANES=8 PLAN='...' SCENARIOS=...
+faults: ## Let single calls to a real API server go wrong (root, Go). N=120 ALL=1 PART=3/10 SEED=7 LANES=8 PLAN='...' SCENARIOS=...
 	cargo build --quiet -p securityhotfix --bin hotfix-operator
 	cargo run --quiet -p hotfix-e2e --bin faults
 
