@@ -70,10 +70,14 @@ pub struct RunArgs {
     /// Docker configuration with which image digests are resolved; registries are read anonymously otherwise.
     #[arg(long, env = "REGISTRY_CREDENTIALS", value_name = "FILE")]
     pub registry_credentials: Option<PathBuf>,
-    /// The API server's --request-timeout, 5s to 10m: a hotfix that has come to its end looks once more, a quarter of a minute
-    /// after it, for what a write that was still under way may have made.
-    #[arg(long, env = "API_REQUEST_TIMEOUT", default_value = "60s", value_name = "DURATION")]
-    pub api_request_timeout: String,
+    /// The API server's --request-timeout: a hotfix that has come to its end looks once more, a quarter of a minute after it, for
+    /// what a write that was still under way may have made.
+    // Shorter than five seconds no API server could work with; one that takes longer than ten minutes serves something else.
+    #[arg(
+        long, env = "API_REQUEST_TIMEOUT", value_name = "SECONDS", default_value_t = 60,
+        value_parser = clap::value_parser!(u16).range(5..=600)
+    )]
+    pub api_request_timeout: u16,
     /// Let one of several replicas lead, by a Lease. Without it this process must be the only one.
     #[arg(
         long, env = "LEADER_ELECTION", value_name = "BOOL", action = ArgAction::Set,
@@ -145,11 +149,6 @@ pub enum BadInput {
         "--lease-name is {0:?}, which no Lease can be called: give at most 253 lower-case letters, digits, dashes and dots"
     )]
     LeaseName(String),
-    /// No time-out an API server would have.
-    #[error(
-        "--api-request-timeout is {0:?}: give what the API server's --request-timeout is, 5s to 10m; 60s where it has none"
-    )]
-    ApiRequestTimeout(String),
     /// Not an image.
     #[error(
         "--image is {0:?}, which is no image reference: give the image this operator runs from, as repository:tag or repository@sha256:..."
@@ -164,7 +163,7 @@ impl RunArgs {
     /// Checks every argument and reads the files they name.
     pub fn check(self) -> Result<Config, BadInput> {
         let Self { watch_namespace, checks_namespace, image, registries, registry_credentials, listen, .. } = self;
-        let api_request_max = request_timeout(self.api_request_timeout)?;
+        let api_request_max = Duration::from_secs(self.api_request_timeout.into());
         // A chart that watches everything may well set the variable to nothing.
         let watch = match watch_namespace.filter(|name| !name.is_empty()) {
             Some(name) => Watch::Namespace(namespace("--watch-namespace", name)?),
@@ -187,13 +186,6 @@ impl RunArgs {
             listen,
         })
     }
-}
-
-/// Shorter than five seconds no API server could work with; one that takes longer than ten minutes serves something else.
-fn request_timeout(value: String) -> Result<Duration, BadInput> {
-    let bounds = Duration::from_secs(5)..=Duration::from_mins(10);
-    let timeout = value.parse::<crate::api::time::Duration>().ok().map(Duration::from);
-    timeout.filter(|timeout| bounds.contains(timeout)).ok_or(BadInput::ApiRequestTimeout(value))
 }
 
 fn lease(name: Option<String>, namespace: Option<String>, watch: &Watch) -> Result<Place, BadInput> {

@@ -56,11 +56,10 @@ fn what_is_no_image_is_refused() {
 fn the_api_server_s_time_out_is_a_minute_unless_it_is_told() {
     let timeout = |extra: &[&str]| check(extra).map(|config| config.settings.api_request_max.as_secs());
     assert_eq!(timeout(&[]), Ok(60));
-    assert_eq!(timeout(&["--api-request-timeout=5s"]), Ok(5));
-    assert_eq!(timeout(&["--api-request-timeout=1m30s"]), Ok(90));
-    for odd in ["4s", "11m", "60", "-10s", "soon", ""] {
+    assert_eq!(timeout(&["--api-request-timeout=5"]), Ok(5));
+    for odd in ["4", "601", "60s", "-10", ""] {
         let said = timeout(&[&format!("--api-request-timeout={odd}")]).unwrap_err();
-        assert!(said.contains("--request-timeout is, 5s to 10m"), "{said}");
+        assert!(said.contains("--api-request-timeout <SECONDS>"), "{said}");
     }
 }
 

@@ -76,7 +76,7 @@ pub struct Settings {
 
 impl Settings {
     /// What an API server is started with unless its administrator says otherwise.
-    pub const API_REQUEST_MAX: std::time::Duration = std::time::Duration::from_mins(1);
+    pub const API_REQUEST_MAX: std::time::Duration = std::time::Duration::from_secs(60);
 }
 
 /// The hotfix, as its record tells of it.
