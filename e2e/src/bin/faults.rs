@@ -25,7 +25,7 @@ struct Arguments {
     #[arg(env = "PLAN", long)]
     plan: Option<Plan>,
     /// How many plans are played side by side.
-    #[arg(env = "LANES", long, default_value_t = 20, value_parser = clap::value_parser!(u8).range(1..=64))]
+    #[arg(env = "LANES", long, default_value_t = 16, value_parser = clap::value_parser!(u8).range(1..=64))]
     lanes: u8,
     /// Whether mutants are played too: 0 for no.
     #[arg(env = "MUTANTS", long, default_value = "1")]

@@ -97,7 +97,7 @@ pub struct ApiServer {
 
 impl Default for ApiServer {
     fn default() -> Self {
-        Self { audited: true, request_timeout: Duration::from_mins(1) }
+        Self { audited: true, request_timeout: Duration::from_secs(60) }
     }
 }
 

@@ -156,7 +156,7 @@ impl Lane<'_> {
         people.ask(HOTFIX).await?;
         operators.start().await;
         if order.plan.as_ref().is_some_and(|plan| plan.fault == Fault::Handover) {
-            until(LEADS, || proxy.ledger(Ledger::leads) > 0).await;
+            until(&operators, LEADS, || proxy.ledger(Ledger::leads) > 0).await;
             operators.start().await;
         }
 
@@ -212,7 +212,7 @@ impl Lane<'_> {
         wrapped.env("KUBECONFIG", &kubeconfig).env("LOG", "info").env("POD_NAME", &lane).arg("run");
         wrapped.args(["--watch-namespace", &lane, "--checks-namespace", &format!("{lane}-checks")]);
         wrapped.args(["--leader-election", "--lease-name", &self.operator.lease, "--lease-namespace", ACCOUNTS]);
-        wrapped.args(["--api-request-timeout", &format!("{}s", REQUEST_TIMEOUT.as_secs())]);
+        wrapped.args(["--api-request-timeout", &REQUEST_TIMEOUT.as_secs().to_string()]);
         wrapped
             .args(["--image", &format!("{REGISTRY}/operator:1"), "--listen", "127.0.0.1:0"])
             .arg("--registries")
@@ -248,6 +248,8 @@ impl Lane<'_> {
             (None, Some(Fault::Held)) => PATIENCE_HELD,
             (None, _) => PATIENCE,
         };
+        // One hotfix after the other.
+        let patience = patience * u32::try_from(order.scenario.ends.len()).unwrap_or(1);
         let begun = tokio::time::Instant::now();
         let mut quiet_since = begun;
         let mut attempted = 0;
@@ -307,9 +309,9 @@ async fn resyncs(operators: &Operators, proxy: &Proxy, resting: bool) -> Vec<Str
         operators.start().await;
         if resting {
             let idle = || proxy.ledger(Ledger::last).is_none_or(|last| last.elapsed() > IDLE);
-            until(FIRST_LOOK, || proxy.ledger(Ledger::looks) > looks && idle()).await;
+            until(operators, FIRST_LOOK, || proxy.ledger(Ledger::looks) > looks && idle()).await;
         } else {
-            until(FIRST_LOOK, || proxy.ledger(Ledger::leads) > leads).await;
+            until(operators, FIRST_LOOK, || proxy.ledger(Ledger::leads) > leads).await;
             tokio::time::sleep(OTHERS_LATER).await;
         }
     }
@@ -319,9 +321,10 @@ async fn resyncs(operators: &Operators, proxy: &Proxy, resting: bool) -> Vec<Str
 }
 
 /// Waits until it is so, or the time is over.
-async fn until(patience: Duration, so: impl Fn() -> bool) {
+async fn until(operators: &Operators, patience: Duration, so: impl Fn() -> bool) {
     let begun = Instant::now();
     while !so() && begun.elapsed() < patience {
+        operators.tend().await;
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
 }
