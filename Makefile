@@ -44,7 +44,7 @@ test: unit ## Run all tests, also those on a real cluster (root, Go).
 rollouts: ## Play whole rollouts on a real cluster (root, Go); ONLY="kill drain" chooses some by their names.
 	cargo test -p hotfix-e2e --test rollouts -- $(ONLY)
 
-faults: ## Let single calls to a real API server go wrong (root, Go). N=120 ALL=1 SEED=7 LANES=8 PLAN='...' SCENARIOS=...
+faults: ## Let single calls to a real API server go wrong (root, Go). N=120 ALL=1 PART=3/10 SEED=7 LANES=8 PLAN='...' SCENARIOS=...
 	cargo build --quiet -p securityhotfix --bin hotfix-operator
 	cargo run --quiet -p hotfix-e2e --bin faults
 

@@ -132,6 +132,7 @@ pub fn picture(generation: i64) -> Observed {
         settings: Arc::new(Settings {
             checks_namespace: "checks".into(),
             runner_image: "registry.example/op:1".into(),
+            api_request_max: Settings::API_REQUEST_MAX,
         }),
     }
 }

@@ -73,6 +73,13 @@ pub struct Settings {
     pub checks_namespace: String,
     /// The operator's own image: it carries the runner into check pods.
     pub runner_image: String,
+    /// How long the API server works on a request before it gives it up: its `--request-timeout`.
+    pub api_request_max: std::time::Duration,
+}
+
+impl Settings {
+    /// What an API server is started with unless its administrator says otherwise.
+    pub const API_REQUEST_MAX: std::time::Duration = std::time::Duration::from_secs(60);
 }
 
 /// The hotfix, as its record tells of it.

@@ -73,6 +73,7 @@ impl World {
             settings: Arc::new(Settings {
                 checks_namespace: "hotfix-system-checks".into(),
                 runner_image: "registry.example/hotfix-operator@sha256:0".into(),
+                api_request_max: Settings::API_REQUEST_MAX,
             }),
             last_green: None,
             passed: BTreeSet::new(),

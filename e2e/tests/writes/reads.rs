@@ -15,8 +15,11 @@ use super::world::{HOTFIXES, SERVICES, World, eventually, nobody, service, word}
 const TAKEN: u32 = 20;
 
 fn observer(client: Client) -> Observer {
-    let settings =
-        Settings { checks_namespace: "hotfix-checks".into(), runner_image: "registry.example/operator:1".into() };
+    let settings = Settings {
+        checks_namespace: "hotfix-checks".into(),
+        runner_image: "registry.example/operator:1".into(),
+        api_request_max: Settings::API_REQUEST_MAX,
+    };
     Observer::new(client, Arc::new(settings), Arc::new(Registries::default()), Arc::new(|_| {}))
 }
 

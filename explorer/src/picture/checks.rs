@@ -113,6 +113,7 @@ pub fn settings() -> Arc<Settings> {
         Arc::new(Settings {
             checks_namespace: "checks".into(),
             runner_image: "registry.example/operator@sha256:0".into(),
+            api_request_max: Settings::API_REQUEST_MAX,
         })
     }))
 }
