@@ -19,8 +19,6 @@ mod gone;
 mod healthy;
 #[path = "suites/kills.rs"]
 mod kills;
-#[path = "suites/outages.rs"]
-mod outages;
 #[path = "suites/owners.rs"]
 mod owners;
 #[path = "suites/people.rs"]
@@ -51,7 +49,6 @@ fn main() -> ExitCode {
         drains::SCENARIOS,
         webhooks::SCENARIOS,
         kills::SCENARIOS,
-        outages::SCENARIOS,
     ];
     hotfix_e2e::lab::play("rollouts", &suites)
 }
