@@ -1,6 +1,5 @@
 //! Brings a cluster up: what does not wait for each other starts at once.
 
-use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
 use k8s_openapi::api::core::v1::{Node as NodeObject, ServiceAccount};
@@ -18,10 +17,10 @@ use crate::packages;
 use crate::tools::Tool;
 
 /// How often a thing awaited is looked at: a tenth of what a person notices, and cheap.
-pub(super) const LOOK: Duration = Duration::from_millis(50);
+const LOOK: Duration = Duration::from_millis(50);
 
 /// Each step takes seconds; on a machine that runs several clusters and a compiler beside, a minute.
-pub(super) const STEP: Duration = Duration::from_secs(120);
+const STEP: Duration = Duration::from_secs(120);
 
 pub(super) fn boot(options: &Options) -> Result<Cluster, ClusterError> {
     if !geteuid().is_root() {
@@ -35,14 +34,8 @@ pub(super) fn boot(options: &Options) -> Result<Cluster, ClusterError> {
     signals::guard(&layout);
     reaper::start(&layout);
     // From here on dropping the value removes whatever there is already.
-    let mut cluster = Cluster {
-        layout,
-        subnet: record.subnet,
-        node: record.node,
-        ownership: Ownership::Owned,
-        parts: Vec::new(),
-        later: Mutex::default(),
-    };
+    let mut cluster =
+        Cluster { layout, subnet: record.subnet, node: record.node, ownership: Ownership::Owned, parts: Vec::new() };
     cluster.start_servers(options.api)?;
     cluster.until("the API server to be ready", async |client| api_ready(client).await)?;
     cluster.start_clients()?;
@@ -160,7 +153,7 @@ impl Cluster {
     }
 }
 
-pub(super) async fn api_ready(client: Client) -> Result<(), String> {
+async fn api_ready(client: Client) -> Result<(), String> {
     let request = hyper::Request::get("/readyz").body(Vec::new()).map_err(|error| error.to_string())?;
     client.request_text(request).await.map(|_| ()).map_err(|error| error.to_string())
 }

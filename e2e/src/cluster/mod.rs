@@ -35,7 +35,6 @@ mod machine;
 mod names;
 mod network;
 mod node;
-mod outage;
 mod pause;
 mod pki;
 mod process;
@@ -60,7 +59,6 @@ pub use error::ClusterError;
 pub use layout::{
     ClusterName, DNS_SERVICE, KUBERNETES_SERVICE, Layout, NODE, NODE_POD_CIDR, POD_CIDR, SERVICE_CIDR, Subnet,
 };
-pub use outage::{Away, Outage};
 pub use pause::IMAGE as PAUSE_IMAGE;
 pub use process::{Alive, MARK, ProcessId};
 
@@ -140,8 +138,6 @@ pub struct Cluster {
     ownership: Ownership,
     /// The components this process started.
     parts: Vec<Running>,
-    /// Those it started anew since.
-    later: Mutex<Vec<Running>>,
 }
 
 impl Cluster {
@@ -180,7 +176,7 @@ impl Cluster {
         let layout = Layout::of(name);
         let record = state::Record::read(&layout).ok_or_else(|| ClusterError::Unknown(name.clone()))?;
         let (subnet, node) = (record.subnet, record.node);
-        Ok(Self { layout, subnet, node, ownership: Ownership::Attached, parts: Vec::new(), later: Mutex::default() })
+        Ok(Self { layout, subnet, node, ownership: Ownership::Attached, parts: Vec::new() })
     }
 
     /// Every cluster of this machine, up or left over.
@@ -328,8 +324,7 @@ impl Cluster {
         };
         self.ownership = Ownership::Attached;
         signals::release(&self.layout);
-        let later = self.later.get_mut().unwrap_or_else(PoisonError::into_inner);
-        for part in self.parts.iter_mut().chain(later) {
+        for part in &mut self.parts {
             part.reap();
         }
         removed
