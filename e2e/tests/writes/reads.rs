@@ -107,7 +107,7 @@ pub async fn a_missing_right_and_a_missing_kind_are_said(world: &World<'_>) {
     // The hotfix and the Services are asked for together; either may be refused first.
     let first = ["get securityhotfixes.securityhotfix.dev", "list services"];
     let said = |what: &&str| denied.to_string().starts_with(&format!("The operator may not {what} in namespace shop"));
-    assert!(first.iter().any(|what| said(&what)), "{denied}");
+    assert!(first.iter().any(said), "{denied}");
 
     world.kubectl(&["delete", "crd", "hotfixpolicies.securityhotfix.dev"], None);
     let observer = observer(world.client.clone());
