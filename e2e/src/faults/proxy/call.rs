@@ -2,7 +2,7 @@
 
 use hyper::Method;
 use hyper::body::Bytes;
-use hyper::header::{CONTENT_TYPE, HeaderMap, HeaderValue};
+use hyper::header::{ACCEPT, CONTENT_TYPE, HeaderMap, HeaderValue};
 use serde_json::Value;
 
 use crate::faults::name::Asked;
@@ -22,6 +22,11 @@ pub struct Call {
 impl Call {
     pub(super) fn asked(&self) -> Asked<'_> {
         Asked { method: self.method.as_str(), path: &self.path, query: &self.query, body: &self.json }
+    }
+
+    /// What is asked, and in which form the answer is wanted: two of the same have the same kind of answer.
+    pub(super) fn question(&self) -> String {
+        format!("{}?{} {:?}", self.path, self.query, self.headers.get(ACCEPT))
     }
 
     /// Replaces the body.

@@ -105,7 +105,7 @@ struct State {
     /// What may not be done, until when.
     forbidden: Option<(String, Instant)>,
     /// What each list held when it was answered last.
-    lists: HashMap<(String, String), Bytes>,
+    lists: HashMap<String, Bytes>,
     troubles: Vec<String>,
 }
 
@@ -213,7 +213,7 @@ impl Shared {
             None => self.pass(place, &name.class, &call).await,
             Some(Fault::Forbidden) => Ok(refusal(403)),
             Some(Fault::ListStale) => {
-                let before = self.state().lists.get(&(call.path.clone(), call.query.clone())).cloned();
+                let before = self.state().lists.get(&call.question()).cloned();
                 match before {
                     Some(before) => Ok(reply(StatusCode::OK, before)),
                     None => self.pass(place, &name.class, &call).await,
@@ -311,7 +311,7 @@ impl Shared {
         let items = |body: &Bytes| body.windows(8).position(|at| at == b"\"items\":").map(|from| body.slice(from..));
         let Some(now) = items(body) else { return };
         let mut state = self.state();
-        let before = state.lists.insert((call.path.clone(), call.query.clone()), body.clone());
+        let before = state.lists.insert(call.question(), body.clone());
         if before.is_some_and(|before| items(&before) != Some(now)) {
             state.ledger.changed(place);
         }
