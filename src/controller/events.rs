@@ -11,7 +11,7 @@ use kube::Client;
 use kube::runtime::events::{Event, EventType, Recorder, Reporter};
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
-use tracing::debug;
+use tracing::{debug, warn};
 
 use super::metrics::{Counter, Metrics};
 use crate::api::conditions::shorten;
@@ -69,11 +69,20 @@ impl Events {
         let recorder = Recorder::new(client, Reporter { controller: names::MANAGER.to_owned(), instance });
         let counted = metrics.clone();
         let task = tokio::spawn(async move {
+            let mut was_refused = false;
             while let Some((regarding, event)) = waiting.recv().await {
                 let label = match tokio::time::timeout(WRITE_MAX, recorder.publish(&event, &regarding)).await {
-                    Ok(Ok(())) => "written",
+                    Ok(Ok(())) => {
+                        was_refused = false;
+                        "written"
+                    }
                     Ok(Err(error)) => {
-                        debug!(%error, reason = event.reason, "an event was not written");
+                        // Once for each time it begins: whoever misses the events finds out here why there are none.
+                        if std::mem::replace(&mut was_refused, true) {
+                            debug!(%error, reason = event.reason, "an event was not written");
+                        } else {
+                            warn!(%error, reason = event.reason, "an event was not written; the conditions and the log tell the same");
+                        }
                         "refused"
                     }
                     Err(_) => "late",

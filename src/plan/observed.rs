@@ -512,6 +512,8 @@ pub struct Rehearsal {
     pub green: Result<Value, String>,
     /// The pod as admission gave it back, or its refusal.
     pub pod: Result<Value, String>,
+    /// Why admission was not even asked: a right the operator lacks. It says nothing about the candidate.
+    pub denied: Option<String>,
 }
 
 /// How one pod answered one HTTP check in one gate.

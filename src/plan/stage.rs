@@ -1,6 +1,7 @@
 //! From the claim to a candidate at full size: nothing here touches a Service of production, or blue.
 
 use jiff::Timestamp;
+use serde_json::Value;
 
 use crate::api::names::{self, FINALIZER};
 use crate::api::time::{Moment, after, positive};
@@ -9,9 +10,9 @@ use crate::api::{Attempt, GreenRecord, Reason, RecordedService};
 use super::action::Ownership;
 use super::decision::{Note, Want};
 use super::interrupt::{self, End};
-use super::observed::{Observed, Pod, Policy, Workload};
+use super::observed::{Observed, Pod, Policy, Rehearsal, Workload};
 use super::preflight::{self, Input};
-use super::step::{Step, Trouble};
+use super::step::{Step, Trouble, Wait};
 use super::{Action, staging};
 
 /// How often a step that only watches would end is looked at again, should every watch be frozen.
@@ -21,6 +22,9 @@ pub const LOOK_AGAIN: std::time::Duration = std::time::Duration::from_secs(5);
 /// a second and a half, and kube-proxy rests for a second after each change. The time is read off a condition that has
 /// whole seconds, hence one more.
 const SETTLED: std::time::Duration = std::time::Duration::from_secs(3);
+
+/// How long a missing right is left alone before it is tried again: a person has to give it back.
+const ASK_AGAIN: std::time::Duration = std::time::Duration::from_secs(5);
 
 /// Finalizer, claim and record, before anything is made.
 pub fn claim(o: &Observed, attempt: &Attempt) -> Option<Step> {
@@ -117,6 +121,9 @@ fn rehearse(o: &Observed, attempt: &Attempt, blue: &Workload, deadline: Timestam
         let want = Want::Rehearse { slot, green: Box::new(green), pod: Box::new(pod) };
         return Step::want(vec![want], Some(deadline.min(after(now, LOOK_AGAIN))));
     };
+    if let Some(why) = rehearsal.denied.as_ref().filter(|_| now < deadline) {
+        return denied(rehearsal, why, green, deadline, now);
+    }
     let refused = |why: &str| {
         let end = End::new(Reason::AdmissionRefused, format!("The candidate was not created: {why}."));
         interrupt::latch(o, attempt, end, now)
@@ -128,6 +135,21 @@ fn rehearse(o: &Observed, attempt: &Attempt, blue: &Workload, deadline: Timestam
             None => Step::act(Action::CreateGreen(green)),
         },
     }
+}
+
+/// Waits for the right to rehearse: that it is missing is no fault of the candidate's.
+fn denied(rehearsal: &Rehearsal, why: &str, green: Value, deadline: Timestamp, now: Timestamp) -> Step {
+    let again = after(rehearsal.at.timestamp(), ASK_AGAIN);
+    let message = format!(
+        "The operator may not rehearse the candidate: {why}. Install the chart's roles again; it goes on then."
+    );
+    let pod = staging::pod(&green);
+    let want = Want::Rehearse { slot: rehearsal.slot.clone(), green: Box::new(green), pod: Box::new(pod) };
+    Step::Wait(Wait {
+        trouble: Some(Trouble::person(Reason::ApiRefused, message)),
+        wants: if now < again { Vec::new() } else { vec![want] },
+        wake: Some(deadline.min(if now < again { again } else { after(now, LOOK_AGAIN) })),
+    })
 }
 
 /// The candidate at blue's size, without an owner, ready to take everything; then the announcement.

@@ -90,6 +90,16 @@ fn an_admission_that_refuses_is_quoted() {
 }
 
 #[test]
+fn a_missing_right_is_waited_for_and_is_no_fault_of_the_candidate() {
+    Story::of("A right to rehearse the candidate is missing for a while")
+        .given("The operator may not create Deployments.", |w: &mut World| {
+            w.script.denied = Some("deployments.apps is forbidden: User cannot create resource".into());
+        })
+        .when(in_trouble, "the role is installed again", |w: &mut World| w.script.denied = None)
+        .tell("rehearsal_denied");
+}
+
+#[test]
 fn a_candidate_that_fails_its_test_gets_no_traffic() {
     let told = Story::of("A candidate that fails its smoke test gets no traffic")
         .given("Tests fail.", |w: &mut World| w.script.tests_fail = true)

@@ -72,11 +72,13 @@ impl World {
                 let refusal = self.script.refusal.clone();
                 let (green, pod) = (self.admit(*green), self.admit_pod(*pod));
                 let operator = self.operators.get_mut(name).unwrap();
-                if operator.evidence.rehearsal.as_ref().is_some_and(|known| known.slot == slot) {
+                let denied = self.script.denied.clone();
+                let known = operator.evidence.rehearsal.as_ref().filter(|known| known.slot == slot);
+                if known.is_some_and(|known| known.denied.is_none()) {
                     return false;
                 }
-                let green = refusal.map_or(Ok(green), Err);
-                operator.evidence.rehearsal = Some(Rehearsal { slot, at, green, pod: Ok(pod) });
+                let green = refusal.or(denied.clone()).map_or(Ok(green), Err);
+                operator.evidence.rehearsal = Some(Rehearsal { slot, at, green, pod: Ok(pod), denied });
                 true
             }
             Want::Probe { attempt, gate, check, http, pods } => {

@@ -27,6 +27,8 @@ pub struct Script {
     pub registry_fails: Option<String>,
     /// Admission refuses the candidate.
     pub refusal: Option<String>,
+    /// Why the operator may not ask admission.
+    pub denied: Option<String>,
     /// What admission adds to the candidate's template.
     pub injected: Option<(String, Value)>,
     /// Pods (by name) that were broken by hand.

@@ -88,7 +88,7 @@ pub fn evidence(view: &View, side: usize, attempt: i64, slot_attempt: u8, intern
     let rehearsal = asked.map(|asked| {
         let green = if found.rehearsed() == 2 { Err("refused by a webhook".to_owned()) } else { Ok(asked.0.clone()) };
         let slot = names::slot(side, slot_attempt).to_owned();
-        Rehearsal { slot, at: moment(), green, pod: Ok(asked.1.clone()) }
+        Rehearsal { slot, at: moment(), green, pod: Ok(asked.1.clone()), denied: None }
     });
     let probes = [found.probe0(), found.probe1()]
         .into_iter()

@@ -36,7 +36,7 @@ pub mod untrusted {
 /// have changed its mind.
 const FRESH: Duration = Duration::from_secs(60);
 
-/// How long a refusal of the registry is shown: as long as the planner cares to wait before it asks again, so that it
+/// How long a refusal of the registry, or the lack of a right, is shown: as long as the planner cares to wait before it asks again, so that it
 /// is not taken for something never asked.
 const REFUSAL_SHOWN: Duration = Duration::from_secs(600);
 
@@ -111,7 +111,7 @@ impl Gatherer {
         let mut all = lock(&self.found);
         let Some(found) = all.get_mut(uid) else { return };
         found.resolution.take_if(|finding| finding.asking.is_none() && finding.shown(all_resolved).is_none());
-        found.rehearsal.take_if(|finding| finding.asking.is_none() && finding.shown(any).is_none());
+        found.rehearsal.take_if(|finding| finding.asking.is_none() && finding.shown(asked).is_none());
         if found.resolution.is_none() && found.rehearsal.is_none() {
             all.remove(uid);
         }
@@ -126,7 +126,10 @@ impl Gatherer {
                 .and_then(|found| found.resolution.as_ref())
                 .and_then(|finding| finding.shown(all_resolved))
                 .cloned(),
-            rehearsal: found.and_then(|found| found.rehearsal.as_ref()).and_then(|finding| finding.shown(any)).cloned(),
+            rehearsal: found
+                .and_then(|found| found.rehearsal.as_ref())
+                .and_then(|finding| finding.shown(asked))
+                .cloned(),
             probes: self.probes.answers(uid),
         }
     }
@@ -149,7 +152,7 @@ impl Gatherer {
         let (client, namespace) = (self.client.clone(), id.namespace.clone());
         let (slot, green, pod) = (slot.to_owned(), green.clone(), pod.clone());
         let ask = async move { rehearse::rehearse(&client, &namespace, slot, green, pod).await };
-        self.find(id, question, ask, |found| &mut found.rehearsal, any as fn(&Rehearsal) -> bool);
+        self.find(id, question, ask, |found| &mut found.rehearsal, asked as fn(&Rehearsal) -> bool);
     }
 
     /// Asks in the background, unless the same is being asked or was answered lately.
@@ -195,8 +198,9 @@ fn all_resolved(resolutions: &Vec<Resolution>) -> bool {
     resolutions.iter().all(|resolution| resolution.outcome.is_ok())
 }
 
-fn any<T>(_: &T) -> bool {
-    true
+/// Whether admission was asked at all.
+fn asked(rehearsal: &Rehearsal) -> bool {
+    rehearsal.denied.is_none()
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -211,6 +215,10 @@ mod tests {
     fn finding(asked: u32, age: Duration) -> Finding<u32, bool> {
         let at = Instant::now().checked_sub(age).expect("the machine has been up for longer");
         Finding { question: asked, asking: None, answer: Some((at, true)) }
+    }
+
+    fn any(_: &bool) -> bool {
+        true
     }
 
     #[test]

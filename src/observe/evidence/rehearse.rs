@@ -26,7 +26,9 @@ pub(super) async fn rehearse(client: &Client, namespace: &str, slot: String, gre
     let green = dry_run(format!("/apis/apps/v1/namespaces/{namespace}/deployments"), green);
     let pod = dry_run(format!("/api/v1/namespaces/{namespace}/pods"), pod);
     let (green, pod) = tokio::join!(judged(client, &green), judged(client, &pod));
-    Rehearsal { slot, green, pod, at: Moment::new(Timestamp::now()) }
+    let denied =
+        [&green, &pod].into_iter().find_map(|judged| judged.as_ref().err().filter(|why| is_denied(why)).cloned());
+    Rehearsal { slot, green, pod, denied, at: Moment::new(Timestamp::now()) }
 }
 
 /// A create that only admission sees.
@@ -61,6 +63,12 @@ fn passes(error: &CallError) -> bool {
     matches!(error.code(), 0 | 401 | 408 | 429 | 500..)
 }
 
+/// True where the operator lacks the right to ask, in the words of the API server's authorizer. Admission, which judges
+/// the object, answers 403 too, and never in these words; should they change, the candidate is refused as by admission.
+fn is_denied(why: &str) -> bool {
+    why.contains(" is forbidden: User \"") && why.contains("\" cannot create resource \"")
+}
+
 fn refusal(error: &CallError) -> String {
     let said = error.to_string();
     match said.char_indices().nth(REFUSAL_MAX) {
@@ -91,6 +99,21 @@ mod tests {
         assert_eq!(pauses[..3], [500, 1000, 2000].map(Duration::from_millis));
         assert!(pauses.iter().all(|pause| *pause <= PAUSE_MAX));
         assert!(pauses.iter().sum::<Duration>() > Duration::from_secs(240));
+    }
+
+    #[test]
+    fn a_missing_right_is_told_from_a_refusal_of_admission() {
+        assert!(is_denied(
+            "pods is forbidden: User \"system:serviceaccount:a:b\" cannot create resource \"pods\" in API group \"\" in the \
+             namespace \"shop\" (403)"
+        ));
+        for admission in [
+            "pods \"a\" is forbidden: exceeded quota: few, requested: pods=1 (403)",
+            "pods \"a\" is forbidden: violates PodSecurity \"restricted:latest\" (403)",
+            "admission webhook \"x.example\" denied the request: no (403)",
+        ] {
+            assert!(!is_denied(admission), "{admission}");
+        }
     }
 
     #[test]
