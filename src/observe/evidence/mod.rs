@@ -36,7 +36,8 @@ pub mod untrusted {
 /// have changed its mind.
 const FRESH: Duration = Duration::from_secs(60);
 
-/// How long a refusal of the registry, or the lack of a right, is shown: as long as the planner cares to wait before it asks again, so that it
+/// How long a refusal of the registry, or the lack of a right, is shown: as long as the planner cares to wait before it
+/// asks again, so that it
 /// is not taken for something never asked.
 const REFUSAL_SHOWN: Duration = Duration::from_secs(600);
 
@@ -217,7 +218,7 @@ mod tests {
         Finding { question: asked, asking: None, answer: Some((at, true)) }
     }
 
-    fn any(_: &bool) -> bool {
+    fn any<T>(_: &T) -> bool {
         true
     }
 
