@@ -28,7 +28,7 @@ IMAGE ?= hotfix-operator:dev
 ENGINE ?= podman
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test rollouts faults unit explore bench generate lint down image
+.PHONY: help demo test rollouts faults unit fuzz explore bench generate lint down image
 
 help: ## List the commands.
 	@sed -n 's/^\([a-z]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 20
@@ -44,12 +44,23 @@ test: unit ## Run all tests, also those on a real cluster (root, Go).
 rollouts: ## Play whole rollouts on a real cluster (root, Go); ONLY="kill drain" chooses some by their names.
 	cargo test -p hotfix-e2e --test rollouts -- $(ONLY)
 
-faults: ## Let single calls to a real API server go wrong (root, Go). N=120 ALL=1 SEED=7 LANES=8 PLAN='...' SCENARIOS=...
+faults: ## Let single calls to a real API server go wrong (root, Go). N=120 ALL=1 PART=3/10 SEED=7 LANES=8 PLAN='...' SCENARIOS=...
 	cargo build --quiet -p securityhotfix --bin hotfix-operator
 	cargo run --quiet -p hotfix-e2e --bin faults
 
 unit: ## Run the tests that need neither root nor Go.
-	cargo test -p securityhotfix
+	cargo test -p securityhotfix -p hotfix-fuzz
+
+# The flags by which the compiler tells libFuzzer what was reached; no sanitizer, since there is no unsafe code to find
+# out. The fuzzer itself is C++, so this needs a C++ compiler.
+COVERED := --cfg fuzzing -Cpasses=sancov-module -Cllvm-args=-sanitizer-coverage-level=4 \
+	-Cllvm-args=-sanitizer-coverage-inline-8bit-counters -Cllvm-args=-sanitizer-coverage-pc-table \
+	-Cllvm-args=-sanitizer-coverage-trace-compares -Cllvm-args=-simplifycfg-branch-fold-threshold=0
+TARGET ?= $(notdir $(wildcard fuzz/corpus/*))
+fuzz: SECONDS ?= 60
+fuzz: ## Look for bytes that break a target of fuzz/. TARGET="trivy osv" SECONDS=300; MERGE=1 keeps what was found.
+	RUSTFLAGS='$(COVERED)' cargo build --quiet --profile fuzz -p hotfix-fuzz
+	@fuzz/run.sh '$(CARGO_BUILD_TARGET)' '$(SECONDS)' '$(MERGE)' $(TARGET)
 
 explore: ## Explore every interleaving of the planner with a small world, and break it on purpose. DEEP=1 goes further.
 	cargo run --quiet --profile explore -p hotfix-explorer -- $(if $(DEEP),deep)

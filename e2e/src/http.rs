@@ -11,7 +11,7 @@ use hyper::{
     Request, Response, StatusCode,
     body::{Bytes, Incoming},
     client::conn::http1::{self, SendRequest},
-    header::{ACCEPT, CONNECTION, HOST},
+    header::{CONNECTION, HOST},
     http::request::Builder,
 };
 use hyper_util::rt::TokioIo;
@@ -21,8 +21,7 @@ use tokio::{
     task::{AbortHandle, spawn},
 };
 
-/// The longest body that is read unless more is asked for. Most answers here are a line; what is longer is not
-/// one of ours.
+/// The longest body that is read. Most answers here are a line; what is longer is not one of ours.
 const MAX_BODY: usize = 64 * 1024;
 
 /// What went wrong with a request.
@@ -141,16 +140,10 @@ impl Connection {
         if keep == Keep::Close {
             request = request.header(CONNECTION, "close");
         }
-        self.send(request, keep, MAX_BODY).await
+        self.send(request, keep).await
     }
 
-    /// The last request of the connection: one path in one of these media types, of at most so many bytes.
-    pub async fn fetch(&mut self, host: &str, path: &str, accept: &str, limit: usize) -> Result<Reply, GetError> {
-        let request = Request::get(path).header(HOST, host).header(CONNECTION, "close").header(ACCEPT, accept);
-        self.send(request, Keep::Close, limit).await
-    }
-
-    async fn send(&mut self, request: Builder, keep: Keep, limit: usize) -> Result<Reply, GetError> {
+    async fn send(&mut self, request: Builder, keep: Keep) -> Result<Reply, GetError> {
         let request = request.body(Empty::new()).map_err(|error| {
             Failure::new(FailureKind::Garbled, format_args!("no request can be made of it: {error}"))
         })?;
@@ -158,7 +151,7 @@ impl Connection {
             return Err(GetError::NotSent);
         }
         match self.requests.try_send_request(request).await {
-            Ok(answer) => Ok(read(answer, limit, keep).await?),
+            Ok(answer) => Ok(read(answer, keep).await?),
             Err(mut error) => Err(match error.take_message() {
                 Some(_unsent) => GetError::NotSent,
                 None => from_hyper(&error.into_error(), FailureKind::Closed).into(),
@@ -167,12 +160,12 @@ impl Connection {
     }
 }
 
-async fn read(answer: Response<Incoming>, limit: usize, asked: Keep) -> Result<Reply, Failure> {
+async fn read(answer: Response<Incoming>, asked: Keep) -> Result<Reply, Failure> {
     let status = answer.status();
     let announced =
         answer.headers().get(CONNECTION).is_some_and(|value| value.as_bytes().eq_ignore_ascii_case(b"close"));
     let keep = if announced { Keep::Close } else { asked };
-    let body = Limited::new(answer.into_body(), limit).collect().await;
+    let body = Limited::new(answer.into_body(), MAX_BODY).collect().await;
     let body = body.map_err(|error| match error.downcast_ref::<hyper::Error>() {
         Some(error) => from_hyper(error, FailureKind::ShortBody),
         None => Failure::new(FailureKind::Garbled, error),

@@ -20,6 +20,7 @@ pub mod http;
 pub mod images;
 pub mod lab;
 pub mod load;
+mod outside;
 pub mod packages;
 pub mod rights;
 pub mod tools;

@@ -4,11 +4,13 @@
 use std::fs::File;
 use std::io;
 use std::path::Path;
-use std::process::{Command, Stdio};
+use std::process::Stdio;
 use std::thread;
 use std::time::{Duration, Instant};
 
 use nix::unistd::geteuid;
+
+use crate::outside;
 
 /// One installation at a time on this machine: apt-get's own lock on its lists is refused at once, not waited for.
 const LOCK: &str = "/run/lock/hotfix-packages.lock";
@@ -112,7 +114,7 @@ fn apt_when_free(arguments: &[&str]) -> Result<(), PackageError> {
 
 fn apt(arguments: &[&str]) -> Result<(), PackageError> {
     let failed = |output| PackageError::Apt { command: arguments.join(" "), output };
-    let output = Command::new("apt-get")
+    let output = outside::command("apt-get")
         .args(arguments)
         .env("DEBIAN_FRONTEND", "noninteractive")
         .stdin(Stdio::null())

@@ -43,6 +43,8 @@ pub enum Tool {
     Trivy,
     /// Another vulnerability scanner, with another report format.
     OsvScanner,
+    /// Fetches an image into an archive, for a scanner that reads archives.
+    Crane,
     /// Simulated nodes, for scale.
     Kwok,
     /// Our own: turns advisories into the scanners' data bases.
@@ -79,6 +81,7 @@ impl Tool {
             Self::CoreDns => "coredns",
             Self::Trivy => "trivy",
             Self::OsvScanner => "osv-scanner",
+            Self::Crane => "crane",
             Self::Kwok => "kwok",
             Self::AdvisoryDb => "advisory-db",
         }
@@ -97,6 +100,7 @@ impl Tool {
             Self::CoreDns => &COREDNS,
             Self::Trivy => &TRIVY,
             Self::OsvScanner => &OSV_SCANNER,
+            Self::Crane => &CRANE,
             Self::Kwok => &KWOK,
             Self::AdvisoryDb => &ADVISORY_DB,
         }
@@ -177,6 +181,15 @@ static OSV_SCANNER: build::Upstream = build::Upstream {
     ldflags: STRIP,
     env: &[],
     usually: "about 2 minutes on two cores",
+};
+
+static CRANE: build::Upstream = build::Upstream {
+    name: "crane",
+    pins: pins!("crane"),
+    programs: &[("crane", "github.com/google/go-containerregistry/cmd/crane")],
+    ldflags: STRIP,
+    env: &[],
+    usually: "about a quarter of a minute on two cores",
 };
 
 static KWOK: build::Upstream = build::Upstream {

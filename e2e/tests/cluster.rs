@@ -76,7 +76,7 @@ fn a_suite_that_panics_leaves_nothing() {
 #[test]
 fn a_cluster_of_a_living_process_is_not_taken_from_it() {
     let cluster = boot_control_plane("test-busy");
-    let second = Cluster::boot(&Options { name: cluster.name().clone(), node: Node::ControlPlaneOnly });
+    let second = Cluster::boot(&Options::named("test-busy").expect("a name").control_plane_only());
     assert!(matches!(second, Err(ClusterError::Busy { .. })));
     assert!(cluster.components().iter().all(|(_, _, alive)| *alive == Alive::Yes));
 }

@@ -13,6 +13,8 @@ mod engines;
 mod faults;
 #[path = "suites/gates.rs"]
 mod gates;
+#[path = "suites/gone.rs"]
+mod gone;
 #[path = "suites/healthy.rs"]
 mod healthy;
 #[path = "suites/kills.rs"]
@@ -21,6 +23,8 @@ mod kills;
 mod owners;
 #[path = "suites/people.rs"]
 mod people;
+#[path = "suites/registries.rs"]
+mod registries;
 #[path = "suites/sickness.rs"]
 mod sickness;
 #[path = "suites/telling.rs"]
@@ -36,9 +40,11 @@ fn main() -> ExitCode {
         gates::SCENARIOS,
         faults::SCENARIOS,
         deletions::SCENARIOS,
+        gone::SCENARIOS,
         owners::SCENARIOS,
         people::SCENARIOS,
         engines::SCENARIOS,
+        registries::SCENARIOS,
         sickness::SCENARIOS,
         drains::SCENARIOS,
         webhooks::SCENARIOS,

@@ -98,7 +98,7 @@ impl Act {
 
     /// How often blue's spec changed since the announcement it makes.
     pub fn generations(&self) -> u8 {
-        self.flags / GENERATIONS & 3
+        (self.flags / GENERATIONS) & 3
     }
 
     /// Blue's spec has changed once more.

@@ -25,67 +25,75 @@ pub const APART: &[u8] = &[V, S, P, W | H, R];
 /// What the environment may do; one bit each.
 pub mod env {
     /// The hotfix is deleted in the background.
-    pub const DELETE: u32 = 1;
+    pub const DELETE: u64 = 1;
     /// In the foreground.
-    pub const DELETE_FOREGROUND: u32 = 1 << 1;
+    pub const DELETE_FOREGROUND: u64 = 1 << 1;
     /// A person aborts the attempt.
-    pub const ABORT: u32 = 1 << 2;
+    pub const ABORT: u64 = 1 << 2;
     /// A person releases the traffic.
-    pub const RELEASE: u32 = 1 << 3;
+    pub const RELEASE: u64 = 1 << 3;
     /// A person asks for a retry.
-    pub const RETRY: u32 = 1 << 4;
+    pub const RETRY: u64 = 1 << 4;
     /// A tool puts a selector back.
-    pub const REVERT: u32 = 1 << 5;
+    pub const REVERT: u64 = 1 << 5;
     /// Somebody takes a mark off.
-    pub const STRIP: u32 = 1 << 6;
+    pub const STRIP: u64 = 1 << 6;
     /// The owner gives a Service another selector.
-    pub const SELECT: u32 = 1 << 7;
+    pub const SELECT: u64 = 1 << 7;
     /// A Service is deleted.
-    pub const DROP: u32 = 1 << 8;
+    pub const DROP: u64 = 1 << 8;
     /// The owner deploys another image.
-    pub const REDEPLOY: u32 = 1 << 9;
+    pub const REDEPLOY: u64 = 1 << 9;
     /// A tool puts the old image back.
-    pub const REVERT_IMAGE: u32 = 1 << 10;
+    pub const REVERT_IMAGE: u64 = 1 << 10;
     /// The owner scales to zero.
-    pub const ZERO: u32 = 1 << 11;
+    pub const ZERO: u64 = 1 << 11;
     /// An autoscaler scales up or down.
-    pub const SCALE: u32 = 1 << 12;
+    pub const SCALE: u64 = 1 << 12;
     /// The Deployment is deleted.
-    pub const DELETE_BLUE: u32 = 1 << 13;
+    pub const DELETE_BLUE: u64 = 1 << 13;
     /// Its pods break, or recover.
-    pub const BREAK: u32 = 1 << 14;
+    pub const BREAK: u64 = 1 << 14;
     /// A pod of the workload becomes unready.
-    pub const UNREADY_BLUE: u32 = 1 << 15;
+    pub const UNREADY_BLUE: u64 = 1 << 15;
     /// A pod of the candidate becomes unready.
-    pub const UNREADY_GREEN: u32 = 1 << 16;
+    pub const UNREADY_GREEN: u64 = 1 << 16;
     /// A pod of the workload is evicted.
-    pub const EVICT_BLUE: u32 = 1 << 17;
+    pub const EVICT_BLUE: u64 = 1 << 17;
     /// A pod of the candidate is evicted.
-    pub const EVICT_GREEN: u32 = 1 << 18;
+    pub const EVICT_GREEN: u64 = 1 << 18;
     /// A pod of the candidate is born without the gate.
-    pub const BARE: u32 = 1 << 19;
+    pub const BARE: u64 = 1 << 19;
     /// Somebody deletes the candidate.
-    pub const DELETE_GREEN: u32 = 1 << 20;
+    pub const DELETE_GREEN: u64 = 1 << 20;
     /// And leaves its ReplicaSet to be adopted.
-    pub const ORPHAN: u32 = 1 << 21;
+    pub const ORPHAN: u64 = 1 << 21;
     /// Somebody changes the candidate.
-    pub const DRIFT: u32 = 1 << 22;
+    pub const DRIFT: u64 = 1 << 22;
     /// The namespace is deleted.
-    pub const TERMINATE: u32 = 1 << 23;
+    pub const TERMINATE: u64 = 1 << 23;
     /// Another hotfix is asked for.
-    pub const ASK: u32 = 1 << 24;
+    pub const ASK: u64 = 1 << 24;
     /// A check fails, proves nothing, or speaks of another digest.
-    pub const BAD_JOB: u32 = 1 << 25;
+    pub const BAD_JOB: u64 = 1 << 25;
     /// A pod answers badly.
-    pub const BAD_PROBE: u32 = 1 << 26;
+    pub const BAD_PROBE: u64 = 1 << 26;
     /// Admission refuses the candidate.
-    pub const REFUSE: u32 = 1 << 27;
+    pub const REFUSE: u64 = 1 << 27;
     /// A deadline passes while something could still have happened.
-    pub const LATE: u32 = 1 << 28;
+    pub const LATE: u64 = 1 << 28;
     /// The Lease is deleted.
-    pub const UNCLAIM: u32 = 1 << 29;
+    pub const UNCLAIM: u64 = 1 << 29;
     /// A check Job is deleted.
-    pub const LOSE_JOB: u32 = 1 << 30;
+    pub const LOSE_JOB: u64 = 1 << 30;
+    /// A person suspends the hotfix.
+    pub const SUSPEND: u64 = 1 << 31;
+    /// And takes it back, which costs nothing: nobody leaves it so for ever.
+    pub const RESUME: u64 = 1 << 32;
+    /// A pod of the candidate is born with another image.
+    pub const WRONG: u64 = 1 << 33;
+    /// The kubelets of the candidate's pods hang.
+    pub const HANG: u64 = 1 << 34;
 }
 
 /// Which faults may happen; one bit each.
@@ -118,7 +126,9 @@ pub struct Config {
     /// Which faults.
     pub fault: u8,
     /// Which moves.
-    pub env: u32,
+    pub env: u64,
+    /// Which of them cost nothing: a tool does them again and again.
+    pub free: u64,
     /// Services of the workload.
     pub services: usize,
     /// Replicas of the workload.
@@ -162,7 +172,7 @@ impl Config {
     }
 
     /// True when the environment may do this.
-    pub fn may(&self, env: u32) -> bool {
+    pub fn may(&self, env: u64) -> bool {
         self.env & env != 0
     }
 }

@@ -1,8 +1,8 @@
 //! The controllers of Kubernetes, each as small as a rollout needs it.
 
 use crate::config::{Config, born, should_be_ready};
-use crate::server::Object;
 use crate::state::{ABSENT, BLUES, GREENS, JOBS, Job, LEAVING, LIVE, Pod, Preview, SERVICES, SIDES, State};
+use crate::versions::Object;
 
 /// One step of a controller, or of a kubelet.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -95,7 +95,8 @@ impl State {
 
     fn green_controls(&self, side: usize, out: &mut Vec<Control>) {
         let number = u8::try_from(side).unwrap();
-        for (at, pod) in self.prod.greens[side].iter().enumerate().filter(|(_, pod)| pod.lives()) {
+        let hung = self.sides[side].green.hung() == 1;
+        for (at, pod) in self.prod.greens[side].iter().enumerate().filter(|(_, pod)| pod.lives() && !hung) {
             let at = u8::try_from(at).unwrap();
             if pod.up() == 0 {
                 out.push(Control::GreenUp(number, at));
@@ -136,7 +137,7 @@ impl State {
             2 if usize::from(self.claim.holder()) == side + 1 && orphaned => next.claim.set_holder(0),
             // A Job has no owner; those of a hotfix that is gone are swept.
             3 if self.sides[side].jobs[JOBS - 1].kind() != 0 && hot.here() == 0 => {
-                next.sides[side].jobs = [Job::default(); JOBS]
+                next.sides[side].jobs = [Job::default(); JOBS];
             }
             0..=3 => return None,
             _ => return self.collect_pod(usize::from(what - COLLECTED)),
@@ -202,6 +203,7 @@ impl State {
     }
 
     /// The world after a step of a controller.
+    #[must_use]
     pub fn control(&self, control: Control) -> Self {
         let mut next = *self;
         match control {
@@ -227,7 +229,7 @@ impl State {
                 }
                 next.touch(Object::Pod(side, at));
             }
-            Control::GreenBorn(side) => next.bear(usize::from(side), false),
+            Control::GreenBorn(side) => next.bear(usize::from(side), false, crate::names::wanted(side.into())),
             Control::Slices(at) => next.slices[usize::from(at)] = self.endpoints(usize::from(at)),
             Control::Collect(what) => next = self.collect(what).expect("something to collect"),
             Control::Purge(what) => next = self.purge(what).expect("something to delete"),
@@ -242,10 +244,10 @@ impl State {
     }
 
     /// A pod of a candidate is made.
-    pub fn bear(&mut self, side: usize, bare: bool) {
+    pub fn bear(&mut self, side: usize, bare: bool, version: u8) {
         let at = self.free_green(side).expect("a free place");
         let green = self.sides[side].green;
-        let mut pod = born(self.prod.greens[side][at], crate::names::wanted(side));
+        let mut pod = born(self.prod.greens[side][at], version);
         pod.set_inc(green.inc());
         pod.set_attempt(green.attempt());
         pod.set_bare(u8::from(bare));

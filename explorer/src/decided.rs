@@ -9,12 +9,13 @@ use securityhotfix::plan::action::{Ownership, Versioned};
 use securityhotfix::plan::{Action, Decision, Observed, Want, decide, invariants};
 
 use crate::act::{self, Act, Kind};
+use crate::fingerprint::fingerprint;
 use crate::intern::{Intern, now};
 use crate::laws;
 use crate::mutants::Mutant;
 use crate::names;
 use crate::picture::{View, picture};
-use crate::state::{Preview, fingerprint};
+use crate::state::Preview;
 
 /// An answer of the planner.
 #[derive(Clone, Debug, Default)]
@@ -128,6 +129,7 @@ pub fn translate(view: &View, observed: &Observed, action: &Action, intern: &Int
             svc.set_mark(0);
             if !managers.is_empty() {
                 svc.set_ours(0);
+                svc.set_wrote(0);
             }
         }),
         Action::Open(pod) => on_pod(view, Kind::Open, pod),

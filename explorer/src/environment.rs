@@ -2,11 +2,12 @@
 
 use crate::config::{Config, env};
 use crate::moves::Move;
-use crate::server::Object;
-use crate::state::{ABSENT, LEAVING, SIDES, State};
+use crate::names::wanted;
+use crate::state::{ABSENT, LEAVING, SIDES, State, Svc};
+use crate::versions::Object;
 
 /// Every kind of move with how many places it has.
-const KINDS: &[(u32, u8)] = &[
+const KINDS: &[(u64, u8)] = &[
     (env::DELETE, 2),
     (env::DELETE_FOREGROUND, 2),
     (env::ABORT, 1),
@@ -34,16 +35,21 @@ const KINDS: &[(u32, u8)] = &[
     (env::ASK, 1),
     (env::UNCLAIM, 1),
     (env::LOSE_JOB, 2),
+    (env::SUSPEND, 1),
+    (env::WRONG, 1),
+    (env::HANG, 1),
 ];
 
 /// What the environment can do here.
 pub fn moves(state: &State, config: &Config, out: &mut Vec<Move>) {
-    for (what, places) in KINDS.iter().filter(|(what, _)| config.may(*what)) {
+    let pays = |what: u64| state.moves > 0 || config.free & what != 0;
+    for (what, places) in KINDS.iter().filter(|(what, _)| config.may(*what) && pays(*what)) {
         out.extend((0..*places).filter(|at| can(state, *what, usize::from(*at))).map(|at| Move::Env(*what, at)));
     }
+    out.extend((state.sides[0].hot.suspend() == 1).then_some(Move::Env(env::RESUME, 0)));
 }
 
-fn can(state: &State, what: u32, at: usize) -> bool {
+fn can(state: &State, what: u64, at: usize) -> bool {
     let side = at % 2;
     let hot = state.sides[side].hot;
     let mile = state.sides[side].mile;
@@ -66,7 +72,9 @@ fn can(state: &State, what: u32, at: usize) -> bool {
         env::EVICT_BLUE => state.prod.blues[at].lives(),
         env::UNREADY_GREEN => state.prod.greens[at / 2][side].lives() && state.prod.greens[at / 2][side].up() == 1,
         env::EVICT_GREEN => state.prod.greens[at / 2][side].lives(),
-        env::BARE => state.can_bear(side),
+        env::BARE | env::WRONG => state.can_bear(side),
+        env::SUSPEND => hot.here() == 1 && hot.suspend() == 0 && hot.deleting() == 0,
+        env::HANG => state.sides[side].green.here() == 1 && state.sides[side].green.hung() == 0,
         env::DELETE_GREEN | env::DRIFT => state.sides[side].green.here() == 1 && state.sides[side].green.drifted() == 0,
         env::ORPHAN => state.sides[0].green.here() == 1 && blue.here() == 1 && state.sides[0].green.inc() == 0,
         env::TERMINATE => !state.terminating,
@@ -78,8 +86,8 @@ fn can(state: &State, what: u32, at: usize) -> bool {
 }
 
 /// The environment does it.
-pub fn happen(state: &mut State, what: u32, at: usize) {
-    state.moves -= 1;
+pub fn happen(state: &mut State, config: &Config, what: u64, at: usize) {
+    state.moves -= u8::from((config.free | env::RESUME) & what == 0);
     let side = at % 2;
     let hot = &mut state.sides[side].hot;
     let attempt = state.sides[side].mile.attempt();
@@ -89,25 +97,14 @@ pub fn happen(state: &mut State, what: u32, at: usize) {
         env::ABORT => hot.set_abort(attempt),
         env::RELEASE => hot.set_release(attempt),
         env::RETRY => hot.set_retry(1),
-        env::REVERT => {
-            let svc = &mut state.prod.services[side];
-            svc.set_variant(svc.owners());
-            svc.set_slot(0);
-            svc.set_pin(0);
-            svc.set_theirs(1);
-            svc.set_newer(svc.ours());
-        }
+        env::REVERT => state.prod.services[side].put_back(),
         env::STRIP => state.prod.services[side].set_mark(0),
         env::SELECT => {
             let svc = &mut state.prod.services[side];
             svc.set_owners(1 - svc.owners());
-            svc.set_variant(svc.owners());
-            svc.set_slot(0);
-            svc.set_pin(0);
-            svc.set_theirs(1);
-            svc.set_newer(svc.ours());
+            svc.put_back();
         }
-        env::DROP => state.prod.services[side] = crate::state::Svc::default(),
+        env::DROP => state.prod.services[side] = Svc::default(),
         env::REDEPLOY => redeploy(state, if at == 0 { 3 } else { 2 }),
         env::REVERT_IMAGE => redeploy(state, 1),
         env::ZERO => scale(state, 0),
@@ -136,7 +133,13 @@ pub fn happen(state: &mut State, what: u32, at: usize) {
             pod.set_ready(0);
         }
         env::EVICT_GREEN => state.prod.greens[at / 2][side].set_life(LEAVING),
-        env::BARE => state.bear(side, true),
+        env::BARE => state.bear(side, true, wanted(side)),
+        env::WRONG => state.bear(side, false, 1),
+        env::HANG => state.sides[side].green.set_hung(1),
+        env::SUSPEND | env::RESUME => {
+            hot.set_suspend(u8::from(what == env::SUSPEND));
+            hot.set_edits((hot.edits() + 1).min(3));
+        }
         env::DELETE_GREEN => state.remove_green(side),
         env::ORPHAN => {
             state.blue.set_adopted(1);
@@ -158,8 +161,17 @@ pub fn happen(state: &mut State, what: u32, at: usize) {
         other => unreachable!("{other} is no move"),
     }
     let service = matches!(what, env::REVERT | env::STRIP | env::SELECT | env::DROP);
-    let hotfix =
-        matches!(what, env::DELETE | env::DELETE_FOREGROUND | env::ABORT | env::RELEASE | env::RETRY | env::ASK);
+    let hotfix = matches!(
+        what,
+        env::DELETE
+            | env::DELETE_FOREGROUND
+            | env::ABORT
+            | env::RELEASE
+            | env::RETRY
+            | env::ASK
+            | env::SUSPEND
+            | env::RESUME
+    );
     if service {
         state.touch(Object::Service(side));
     }
@@ -170,6 +182,18 @@ pub fn happen(state: &mut State, what: u32, at: usize) {
     }
     if matches!(what, env::UNREADY_GREEN | env::EVICT_GREEN) {
         state.touch(Object::Pod(at / SIDES, side));
+    }
+}
+
+impl Svc {
+    /// Its owner writes the selector, after our last write if there was one.
+    fn put_back(&mut self) {
+        self.set_variant(self.owners());
+        self.set_slot(0);
+        self.set_pin(0);
+        self.set_theirs(1);
+        self.set_wrote(0);
+        self.set_newer(self.ours());
     }
 }
 

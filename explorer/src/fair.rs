@@ -5,7 +5,7 @@
 //! goes on, controllers do their work, checks pass, and time passes when nothing else happens and the planner said that
 //! it would look again.
 
-use crate::config::Config;
+use crate::config::{Config, env};
 use crate::controllers::Control;
 use crate::decided::Memory;
 use crate::moves::{Answer, Move};
@@ -38,6 +38,9 @@ pub fn next(state: &State, config: &Config, memory: &mut Memory<'_>) -> Fair {
             waits = state.due(side).first().map(|clock| Move::Clock(number, *clock, false));
         }
     }
+    if state.sides[0].hot.suspend() == 1 {
+        return Fair::Time(Move::Env(env::RESUME, 0));
+    }
     waits.map_or(Fair::Rest, Fair::Time)
 }
 
@@ -66,7 +69,7 @@ fn busy(state: &State, config: &Config) -> Option<Move> {
         let found = state.replicas[0].found[side];
         let answer = if found.wants() & 1 != 0 && found.resolved() == 0 {
             Answer::Digest
-        } else if found.wants() & 2 != 0 && found.rehearsed() == 0 {
+        } else if found.wants() & 2 != 0 && found.rehearsal(state.sides[side].mile.attempt()) == 0 {
             Answer::Admitted
         } else if found.wants() & 4 != 0 && state.unasked(side) {
             Answer::Well

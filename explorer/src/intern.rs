@@ -54,13 +54,16 @@ pub fn now() -> Timestamp {
     NOW.parse().expect("a time")
 }
 
+/// A candidate and a pod of it, as admission was asked about them.
+type Rehearsed = (Value, Value);
+
 /// What was interned.
 #[derive(Default)]
 pub struct Intern {
     statuses: RwLock<HashMap<u32, (Arc<SecurityHotfixStatus>, Mile)>>,
     reports: RwLock<HashMap<u32, Arc<HotfixReportSpec>>>,
     jobs: RwLock<HashMap<u32, Arc<(String, Map)>>>,
-    rehearsals: RwLock<HashMap<(u8, u8), Arc<(Value, Value)>>>,
+    rehearsals: RwLock<HashMap<(u8, u8), Arc<Rehearsed>>>,
 }
 
 fn number(text: &str) -> u32 {

@@ -28,6 +28,7 @@ pub const ALL: &[(&str, &str, &str)] = &[
     ("blue-untouched", "S8", "before a hotfix is believed, nothing of ours is written to the user's Deployment"),
     ("blue-keeps-its-size", "S9", "a rollback is only as fast as blue is large"),
     ("one-hotfix-at-a-time", "S12", "two hotfixes that both move traffic would undo one another"),
+    ("suspend-holds", "", "who suspends a hotfix before its hold wants nothing more to be begun"),
     ("no-candidate-before-its-scan", "T15", "an image nobody has scanned must not run"),
     ("switched-in-order", "S25", "which Services were switched must follow from what was recorded"),
     ("only-recorded-services", "S25", "a Service that was not recorded before could not be returned after a crash"),
@@ -106,6 +107,12 @@ pub fn decided(view: &View, observed: &Observed, act: &Act, intern: &Intern) -> 
             format!("Service {} was switched before an earlier one", act.at)
         });
     }
+    let holds = view.hot.suspend() == 1 && view.hot.deleting() == 0 && before.promoting() == 0 && before.latched() == 0;
+    let begins = matches!(
+        act.kind,
+        Kind::CreateJob | Kind::CreateGreen | Kind::CreatePreview | Kind::ResizeGreen | Kind::Hold | Kind::Open
+    );
+    say(&mut broken, holds && begins, "suspend-holds", || format!("{} while the hotfix is suspended", act.name()));
     if act.kind != Kind::Record {
         return broken;
     }
@@ -184,7 +191,7 @@ pub fn wrote(before: &State, after: &State, act: &Act, late: bool, _: &Intern) -
     let mut broken = Vec::new();
     let side = usize::from(act.side);
     let mile = before.sides[side].mile;
-    outage(before, after, act, &mut broken);
+    outage(before, after, *act, &mut broken);
     let opened =
         act.kind == Kind::Open && acknowledged(before, side, before.prod.greens[side][usize::from(act.at)].attempt());
     let switched = act.kind == Kind::Switch && acknowledged(before, side, coded(act.service().1.slot()).1);
@@ -253,7 +260,7 @@ pub fn wrote(before: &State, after: &State, act: &Act, late: bool, _: &Intern) -
     broken
 }
 
-fn outage(before: &State, after: &State, act: &Act, broken: &mut Vec<Broken>) {
+fn outage(before: &State, after: &State, act: Act, broken: &mut Vec<Broken>) {
     let given_up = before.terminating || before.blue.here() == 0 || before.blue.replicas() == 0;
     let side = usize::from(act.side);
     if given_up || act.flags & act::BACKED != 0 || before.sides[side].hot.release() > 0 {
@@ -283,7 +290,7 @@ pub fn holds(state: &State, _: &Config) -> Vec<Broken> {
         for side in 0..SIDES {
             for pod in state.prod.greens[side].iter().filter(|pod| pod.serves() && pod.bare() == 0) {
                 let mile = state.sides[side].mile;
-                let passed = mile.attempt() == pod.attempt() && mile.promoting() == 1;
+                let passed = mile.attempt() == pod.attempt() && mile.promoting() == 1 && pod.version() == wanted(side);
                 let is = svc.selects_green(side, *pod) && !passed;
                 say(&mut broken, is, "no-early-traffic", || {
                     format!("Service {at} sends traffic to a candidate whose gates have not passed")

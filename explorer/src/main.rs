@@ -1,7 +1,9 @@
 //! Explores every world and breaks the planner in every way it knows; one line on standard output says what came of it.
 //!
 //! `explorer` as `make explore` runs it, `explorer small` as `make test` does, `explorer deep` with `DEEP=1`;
-//! `explorer world NAME FAULTS MOVES` for one world; `explorer tell NAME MOVE...` for the story of a trace.
+//! `explorer world NAME FAULTS MOVES` for one world; `explorer tell NAME MOVE...` for the story of a trace;
+//! `explorer keep FILE WORLD LAW MOVE...` to make a regression test of it, `explorer keep-mutant FILE MUTANT` of the trace by
+//! which a mutant is caught.
 
 use std::process::ExitCode;
 use std::time::Instant;
@@ -11,6 +13,7 @@ use hotfix_explorer::intern::Intern;
 use hotfix_explorer::mutants::{self, Mutant, NONE};
 use hotfix_explorer::search::{Finding, Limits, Outcome, explore};
 use hotfix_explorer::story::retell;
+use hotfix_explorer::trace::{self, Trace};
 use hotfix_explorer::{laws, witness, worlds};
 
 /// No world may take more: 2^32 places are what its states are numbered with, and less memory is there.
@@ -38,16 +41,18 @@ fn main() -> ExitCode {
             println!("{}", retell(&world(name), trace));
             ExitCode::SUCCESS
         }
+        ["keep", name, world, law, moves @ ..] => keep(name, &kept(world, law, moves)),
+        ["keep-mutant", name, mutant] => keep(name, &counterexample(mutant)),
         other => {
-            eprintln!("explorer [small | deep | world NAME [FAULTS MOVES] | tell NAME MOVE...], not {other:?}");
+            eprintln!("explorer [small | deep | world NAME [FAULTS MOVES] | tell NAME MOVE... |");
+            eprintln!("          keep FILE WORLD LAW MOVE... | keep-mutant FILE MUTANT], not {other:?}");
             ExitCode::FAILURE
         }
     }
 }
 
 fn world(name: &str) -> Config {
-    let mut all = worlds::ALL.iter().chain(worlds::FOR_MUTANTS);
-    *all.find(|config| config.name == name).unwrap_or_else(|| panic!("there is no world {name}"))
+    *worlds::named(name).unwrap_or_else(|| panic!("there is no world {name}"))
 }
 
 /// What has been counted over all worlds.
@@ -81,7 +86,37 @@ fn report(config: &Config, finding: &Finding) {
     let words: Vec<&str> = words.iter().map(String::as_str).collect();
     eprintln!("\nVIOLATION {law}, {times} times in world {}: {what}\n", config.name);
     eprintln!("{}", retell(config, &words));
-    eprintln!("again: cargo run --profile explore -p hotfix-explorer -- tell {} {}\n", config.name, words.join(" "));
+    let (run, moves) = ("cargo run --profile explore -p hotfix-explorer --", words.join(" "));
+    eprintln!("tell it again:  {run} tell {} {moves}", config.name);
+    eprintln!("make it a test: {run} keep {law} {} {law} {moves}\n", config.name);
+}
+
+fn kept(world: &str, law: &str, moves: &[&str]) -> Trace {
+    let moves = moves.iter().map(|word| (*word).to_owned()).collect();
+    Trace { title: format!("{law} in the world {world}"), world: world.into(), law: law.into(), mutant: None, moves }
+}
+
+/// The shortest trace by which a mutant breaks its law.
+fn counterexample(name: &str) -> Trace {
+    let mutant = mutants::named(name).unwrap_or_else(|| panic!("there is no mutant {name}"));
+    let finding = killer(mutant).0.unwrap_or_else(|| panic!("the mutant survives: {name}"));
+    let moves = finding.trace.iter().map(ToString::to_string).collect();
+    let (world, law) = (mutant.world.0.into(), mutant.breaks.into());
+    Trace { title: name.into(), world, law, mutant: Some(name.into()), moves }
+}
+
+/// Writes a trace where the tests find it.
+fn keep(name: &str, trace: &Trace) -> ExitCode {
+    match trace::keep(name, trace) {
+        Ok(path) => {
+            println!("kept: {}", path.display());
+            ExitCode::SUCCESS
+        }
+        Err(error) => {
+            eprintln!("{name} cannot be kept: {error}");
+            ExitCode::FAILURE
+        }
+    }
 }
 
 fn run(config: &Config, mutant: &Mutant, limits: Limits) -> Outcome {
@@ -132,19 +167,23 @@ fn all(size: Size) -> ExitCode {
         tell_world(&config, &outcome, now);
         sum.add(&config, &outcome);
     }
-    let killed = mutants::ALL.iter().filter(|mutant| is_killed(mutant)).count();
+    let killed = mutants::all().filter(|mutant| is_killed(mutant)).count();
     let unbroken = unbroken();
-    unbroken.iter().for_each(|law| eprintln!("no mutant breaks {law}"));
+    for law in &unbroken {
+        eprintln!("no mutant breaks {law}");
+    }
     let unseen: Vec<&str> =
         witness::ALL.iter().enumerate().filter(|(at, _)| sum.seen >> at & 1 == 0).map(|(_, name)| *name).collect();
-    unseen.iter().for_each(|name| eprintln!("never witnessed: {name}"));
+    for name in &unseen {
+        eprintln!("never witnessed: {name}");
+    }
     println!(
         "explore: states={} transitions={} depth={} violations={} mutants_killed={killed}/{} seconds={} laws={} invariants={} witnesses={}/{}",
         sum.states,
         sum.transitions,
         sum.depth,
         sum.violations,
-        mutants::ALL.len(),
+        mutants::all().count(),
         begun.elapsed().as_secs(),
         laws::ALL.len(),
         securityhotfix::plan::invariants::ALL.len(),
@@ -153,17 +192,16 @@ fn all(size: Size) -> ExitCode {
     );
     // In a small run not everything is seen, which is said and no failure.
     let vacuous = size != Size::Small && !unseen.is_empty();
-    let good = sum.violations == 0 && killed == mutants::ALL.len() && unbroken.is_empty() && sum.complete && !vacuous;
+    let good =
+        sum.violations == 0 && killed == mutants::all().count() && unbroken.is_empty() && sum.complete && !vacuous;
     if good { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 
 fn is_killed(mutant: &Mutant) -> bool {
     let now = Instant::now();
-    let limits = Limits { states: MUTANT_STATES_MAX, until: Some(mutant.breaks), loud: false };
-    let outcome = run(&mutant.config(), mutant, limits);
-    let killer = outcome.findings.iter().find(|finding| finding.law == mutant.breaks);
+    let (killer, outcome) = killer(mutant);
     let word = if killer.is_some() { "killed" } else { "SURVIVED" };
-    let steps = killer.map_or(0, |finding| finding.trace.len());
+    let steps = killer.as_ref().map_or(0, |finding| finding.trace.len());
     eprintln!(
         "mutant {word}: {} | {} | after {steps} steps, {} states, {} ms",
         mutant.name,
@@ -172,6 +210,13 @@ fn is_killed(mutant: &Mutant) -> bool {
         now.elapsed().as_millis()
     );
     killer.is_some()
+}
+
+/// The finding that kills a mutant, if there is one.
+fn killer(mutant: &Mutant) -> (Option<Finding>, Outcome) {
+    let limits = Limits { states: MUTANT_STATES_MAX, until: Some(mutant.breaks), loud: false };
+    let outcome = run(&mutant.config(), mutant, limits);
+    (outcome.findings.iter().find(|finding| finding.law == mutant.breaks).cloned(), outcome)
 }
 
 /// Laws and invariants that no mutant breaks: nothing shows that they would notice.

@@ -18,7 +18,7 @@ pub fn wrong(state: &State, config: &Config) -> Vec<Broken> {
     let blue = state.blue;
     let can_serve = blue.here() == 1 && blue.replicas() > 0 && blue.broken() == 0 && !state.terminating;
     let has_service = state.prod.services.iter().any(|svc| svc.here() == 1);
-    let busy = state.sides.iter().any(|side| side.alive());
+    let busy = state.sides.iter().any(crate::state::Side::alive);
     let mut all_ended = true;
     for side in 0..SIDES {
         let crate::state::Side { hot, mile, green, .. } = state.sides[side];
@@ -79,7 +79,7 @@ pub fn wrong(state: &State, config: &Config) -> Vec<Broken> {
         "nothing-is-left",
         "our entry in the Deployment's managedFields is left".into(),
     );
-    let undisturbed = state.moves == config.moves;
+    let undisturbed = state.moves == config.moves && config.free == 0;
     let good = state.sides[0].mile.outcome() == outcome(Outcome::Remediated);
     say(undisturbed && !good, "it-remediates", "nobody interfered, and it did not come to its good end".into());
     broken

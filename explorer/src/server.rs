@@ -3,10 +3,8 @@
 use crate::act::{self, Act, Kind};
 use crate::intern::Intern;
 use crate::mutants::Mutant;
-use crate::state::{
-    ABSENT, CLOSED, Claim, Clocks, GREENS, Green, Hot, Job, LIVE, Mile, OPEN, Preview, Prod, SERVICES, SIDES, Side,
-    State,
-};
+use crate::state::{ABSENT, CLOSED, Claim, Clocks, Green, Hot, Job, LIVE, Mile, OPEN, Preview, Prod, Side, State};
+use crate::versions::Object;
 
 /// What became of a write.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -21,94 +19,7 @@ pub enum Written {
     Exists,
 }
 
-/// An object that has a version.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Object {
-    /// A Service.
-    Service(usize),
-    /// A hotfix.
-    Hotfix(usize),
-    /// A pod of a candidate.
-    Pod(usize, usize),
-    /// The Deployment.
-    Blue,
-    /// A candidate.
-    Green(usize),
-    /// A record.
-    Report(usize),
-}
-
-impl Object {
-    /// Its bit among those that a picture keeps, for what is read before the decision.
-    pub fn bit(self) -> u16 {
-        let at = match self {
-            Self::Service(at) => at,
-            Self::Hotfix(side) => SERVICES + side,
-            Self::Pod(side, at) => SERVICES + SIDES + side * GREENS + at,
-            Self::Blue | Self::Green(_) | Self::Report(_) => return 0,
-        };
-        1 << at
-    }
-
-    /// What a write must still find unchanged, if anything.
-    pub fn of(act: &Act) -> Option<Self> {
-        let (side, at) = (usize::from(act.side), usize::from(act.at));
-        match act.kind {
-            Kind::Record | Kind::AddFinalizer | Kind::RemoveFinalizer => Some(Self::Hotfix(side)),
-            Kind::WriteReport => Some(Self::Report(side)),
-            Kind::ResizeGreen => Some(Self::Green(side)),
-            Kind::Hold | Kind::Switch | Kind::Seal | Kind::Unpin | Kind::Unmark => Some(Self::Service(at)),
-            Kind::Open | Kind::Close => Some(Self::Pod(side, at)),
-            Kind::FoldBack | Kind::Disown => Some(Self::Blue),
-            _ => None,
-        }
-    }
-}
-
 impl State {
-    /// An object has changed: whoever had its version has it no more.
-    pub fn touch(&mut self, object: Object) {
-        let outdated = |act: &mut Act| {
-            if Object::of(act) == Some(object) {
-                act.flags &= !act::FRESH;
-            }
-            if let Object::Service(at) = object
-                && act.kind == Kind::Record
-                && act.flags & act::AGAIN != 0
-                && usize::from(act.at) == at + 1
-            {
-                act.flags &= !act::AGAIN_FRESH;
-            }
-        };
-        for replica in &mut self.replicas {
-            replica.fresh &= !object.bit();
-            replica.acts.iter_mut().for_each(outdated);
-        }
-        self.flights.iter_mut().for_each(outdated);
-        self.flights.sort_unstable();
-        if let Object::Service(at) = object {
-            for side in &mut self.sides {
-                if usize::from(side.mile.reassert()) == at + 1 {
-                    side.hot.set_again(0);
-                }
-            }
-        }
-    }
-
-    /// Blue's spec has changed.
-    pub fn blue_changed(&mut self) {
-        for side in &mut self.sides {
-            if side.mile.folds() > 0 {
-                side.hot.set_gen((side.hot.gen_() + 1).min(2));
-            }
-        }
-        for replica in &mut self.replicas {
-            replica.acts.iter_mut().for_each(Act::bump);
-        }
-        self.flights.iter_mut().for_each(Act::bump);
-        self.touch(Object::Blue);
-    }
-
     /// Carries out a write.
     pub fn write(&mut self, act: &Act, intern: &Intern, mutant: &Mutant) -> Written {
         let ignores = mutant.ignores.is_some_and(|ignores| ignores(act));
@@ -116,8 +27,8 @@ impl State {
         let side = usize::from(act.side);
         let written = match act.kind {
             Kind::None => unreachable!("an empty place is never written"),
-            Kind::Record | Kind::AddFinalizer | Kind::RemoveFinalizer => self.write_hotfix(act, fresh, intern),
-            Kind::Claim => self.write_claim(act),
+            Kind::Record | Kind::AddFinalizer | Kind::RemoveFinalizer => self.write_hotfix(*act, fresh, intern),
+            Kind::Claim => self.write_claim(*act),
             Kind::Unclaim if self.claim.holder() == 0 => Written::Gone,
             Kind::Unclaim if u32::from(self.claim.inc()) != act.data && !ignores => Written::Conflict,
             Kind::Unclaim => {
@@ -135,13 +46,13 @@ impl State {
             }
             Kind::CreateJob => self.create_job(side, act.job()),
             Kind::DeleteJob => self.delete_job(side, act.job()),
-            Kind::CreateGreen | Kind::ResizeGreen | Kind::DeleteGreen => self.write_green(act, fresh, ignores),
-            Kind::CreatePreview | Kind::DeletePreview => self.write_preview(act, ignores),
+            Kind::CreateGreen | Kind::ResizeGreen | Kind::DeleteGreen => self.write_green(*act, fresh, ignores),
+            Kind::CreatePreview | Kind::DeletePreview => self.write_preview(*act, ignores),
             Kind::Hold | Kind::Switch | Kind::Seal | Kind::Unpin | Kind::Unmark => {
-                self.write_service(act, fresh, ignores)
+                self.write_service(*act, fresh, ignores)
             }
-            Kind::Open | Kind::Close => self.write_pod(act, fresh),
-            Kind::FoldBack | Kind::Disown => self.write_blue(act, fresh),
+            Kind::Open | Kind::Close => self.write_pod(*act, fresh),
+            Kind::FoldBack | Kind::Disown => self.write_blue(*act, fresh),
         };
         if written == Written::Done
             && let Some(effect) = mutant.effects
@@ -151,7 +62,7 @@ impl State {
         written
     }
 
-    fn write_hotfix(&mut self, act: &Act, fresh: bool, intern: &Intern) -> Written {
+    fn write_hotfix(&mut self, act: Act, fresh: bool, intern: &Intern) -> Written {
         let at = usize::from(act.side);
         let side = &mut self.sides[at];
         if side.hot.here() == 0 {
@@ -190,14 +101,14 @@ impl State {
         self.touch(Object::Report(at));
     }
 
-    fn write_claim(&mut self, act: &Act) -> Written {
+    fn write_claim(&mut self, act: Act) -> Written {
         if self.terminating {
             return Written::Gone;
         }
         if self.claim.holder() != 0 {
             return Written::Exists;
         }
-        self.claim = Claim((self.claim.inc() + 1) % 4 << 2 | (act.side + 1));
+        self.claim = Claim(((self.claim.inc() + 1) % 4) << 2 | (act.side + 1));
         Written::Done
     }
 
@@ -222,7 +133,7 @@ impl State {
         Written::Done
     }
 
-    fn write_green(&mut self, act: &Act, fresh: bool, ignores: bool) -> Written {
+    fn write_green(&mut self, act: Act, fresh: bool, ignores: bool) -> Written {
         let at = usize::from(act.side);
         let terminating = self.terminating;
         let green = &mut self.sides[at].green;
@@ -266,7 +177,7 @@ impl State {
         self.touch(Object::Green(at));
     }
 
-    fn write_preview(&mut self, act: &Act, ignores: bool) -> Written {
+    fn write_preview(&mut self, act: Act, ignores: bool) -> Written {
         let at = usize::from(act.side);
         let (here, inc) = (self.prod.previews[at].here() == 1, self.prod.previews[at].inc());
         match act.kind {
@@ -291,7 +202,7 @@ impl State {
         }
     }
 
-    fn write_service(&mut self, act: &Act, fresh: bool, ignores: bool) -> Written {
+    fn write_service(&mut self, act: Act, fresh: bool, ignores: bool) -> Written {
         let at = usize::from(act.at);
         let svc = &mut self.prod.services[at];
         if svc.here() == 0 {
@@ -303,7 +214,7 @@ impl State {
             Kind::Switch | Kind::Seal | Kind::Unmark => selector(*svc) == selector(seen) && svc.mark() == seen.mark(),
             _ => selector(*svc) == selector(seen),
         };
-        if !ignores && !(fresh && fits) {
+        if !(ignores || fresh && fits) {
             return Written::Conflict;
         }
         if matches!(act.kind, Kind::Hold | Kind::Seal | Kind::Unmark) {
@@ -311,6 +222,7 @@ impl State {
         }
         if act.kind == Kind::Unmark {
             svc.set_ours(to.ours());
+            svc.set_wrote(to.wrote());
         } else {
             svc.set_ours(1);
         }
@@ -319,6 +231,7 @@ impl State {
             svc.set_slot(to.slot());
             svc.set_pin(to.pin());
             svc.set_theirs(0);
+            svc.set_wrote(1);
         }
         svc.set_newer(0);
         if act.kind == Kind::Switch {
@@ -328,7 +241,7 @@ impl State {
         Written::Done
     }
 
-    fn write_pod(&mut self, act: &Act, fresh: bool) -> Written {
+    fn write_pod(&mut self, act: Act, fresh: bool) -> Written {
         let (side, at) = (usize::from(act.side), usize::from(act.at));
         let pod = &mut self.prod.greens[side][at];
         if pod.life() == ABSENT || u32::from(pod.gen_()) != act.data {
@@ -345,7 +258,7 @@ impl State {
         Written::Done
     }
 
-    fn write_blue(&mut self, act: &Act, fresh: bool) -> Written {
+    fn write_blue(&mut self, act: Act, fresh: bool) -> Written {
         if self.blue.here() == 0 {
             return Written::Gone;
         }
@@ -371,7 +284,7 @@ impl State {
 
 impl Side {
     /// A status is recorded.
-    fn record(&mut self, act: &Act, mile: Mile) {
+    fn record(&mut self, act: Act, mile: Mile) {
         let before = self.mile;
         self.status = act.data;
         self.mile = mile;

@@ -3,8 +3,6 @@
 //! Resource versions are not numbers here. What matters of a version is whether a write or a picture still has the
 //! present one; once it has not, it never will again. So every picture and every write in flight keeps one bit for it.
 
-use std::hash::{Hash, Hasher};
-
 use crate::act::Act;
 use crate::bits::bits;
 
@@ -45,6 +43,7 @@ bits! {
         theirs, set_theirs: 12, 1, "the owner's tool wrote the selector last";
         newer, set_newer: 13, 1, "and it did so after our last write";
         owners, set_owners: 14, 1, "which of the two its owner wrote last";
+        wrote, set_wrote: 15, 1, "our entry has the selector in it";
     }
 }
 
@@ -99,6 +98,7 @@ bits! {
         next, set_next: 8, 2, "the next one's number";
         drifted, set_drifted: 10, 1, "somebody changed its template";
         next_preview, set_next_preview: 11, 2, "the next preview's number";
+        hung, set_hung: 13, 1, "the kubelets of its pods hang";
     }
 }
 
@@ -116,6 +116,7 @@ bits! {
         switched0, set_switched0: 12, 2, "how often the first Service was switched in this attempt, at most 3";
         switched1, set_switched1: 14, 2, "and the second";
         suspend, set_suspend: 16, 1, "spec.suspend";
+        edits, set_edits: 17, 2, "how often the spec was edited, at most 3: its generation";
     }
 }
 
@@ -150,6 +151,7 @@ bits! {
         probe0, set_probe0: 3, 2, "the first pod: 0 not asked, 1 well, 2 badly";
         probe1, set_probe1: 5, 2, "the second pod";
         wants, set_wants: 7, 3, "asked for at the last look: 1 digests, 2 rehearsal, 4 probes";
+        rehearsed_for, set_rehearsed_for: 10, 2, "the attempt that was rehearsed";
     }
 }
 
@@ -319,6 +321,20 @@ impl Hot {
     }
 }
 
+impl Found {
+    /// What admission said of this attempt: 0 nothing yet. What it said of an earlier one is about another candidate.
+    #[must_use]
+    pub fn rehearsal(self, attempt: u8) -> u8 {
+        if self.rehearsed_for() == attempt { self.rehearsed() } else { 0 }
+    }
+
+    /// Admission said this of an attempt.
+    pub fn rehearse(&mut self, attempt: u8, answer: u8) {
+        self.set_rehearsed(answer);
+        self.set_rehearsed_for(attempt);
+    }
+}
+
 impl Job {
     /// Keeps bits of a hash of its name, so that two Jobs that differ in nothing else are two.
     pub fn set_name(&mut self, hash: u32) {
@@ -375,64 +391,5 @@ impl State {
             }
         }
         all
-    }
-
-    /// The fingerprint a state is remembered by.
-    pub fn fingerprint(&self) -> u64 {
-        fingerprint(self)
-    }
-}
-
-/// Sixty-four bits of a value. Two values of the same bits would be taken for one: at a hundred million states the odds
-/// of that are below one in three thousand.
-pub fn fingerprint(value: &impl Hash) -> u64 {
-    let mut bytes = Bytes { all: [0; 512], len: 0 };
-    value.hash(&mut bytes);
-    bytes.finish()
-}
-
-/// Collects what is hashed, so that it is mixed eight bytes at a time.
-struct Bytes {
-    all: [u8; 512],
-    len: usize,
-}
-
-impl Hasher for Bytes {
-    fn finish(&self) -> u64 {
-        let mut hash = 0x9E37_79B9_7F4A_7C15_u64 ^ (self.len as u64);
-        for chunk in self.all[..self.len.next_multiple_of(16)].chunks_exact(16) {
-            let (a, b) = chunk.split_at(8);
-            let a = u64::from_le_bytes(a.try_into().expect("eight bytes")) ^ hash ^ 0xA076_1D64_78BD_642F;
-            let b =
-                u64::from_le_bytes(b.try_into().expect("eight bytes")) ^ hash.rotate_left(29) ^ 0xE703_7ED1_A0B4_28DB;
-            let wide = u128::from(a) * u128::from(b);
-            #[allow(clippy::cast_possible_truncation, reason = "the halves of a product")]
-            let folded = (wide as u64) ^ ((wide >> 64) as u64);
-            hash = folded.wrapping_add(hash.rotate_left(17));
-        }
-        hash
-    }
-
-    #[inline]
-    fn write(&mut self, bytes: &[u8]) {
-        self.all[self.len..self.len + bytes.len()].copy_from_slice(bytes);
-        self.len += bytes.len();
-    }
-
-    #[inline]
-    fn write_u8(&mut self, value: u8) {
-        self.all[self.len] = value;
-        self.len += 1;
-    }
-
-    #[inline]
-    fn write_usize(&mut self, _: usize) {
-        // Lengths of arrays, which are always the same.
-    }
-
-    #[inline]
-    fn write_isize(&mut self, value: isize) {
-        // Discriminants.
-        self.write_u8(u8::try_from(value).expect("few variants"));
     }
 }

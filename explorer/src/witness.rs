@@ -51,6 +51,10 @@ pub const ALL: &[&str] = &[
     "both hotfixes are under way or wait",
     "a namespace is deleted while the candidate serves",
     "a person aborts",
+    "a hotfix is suspended while it is staged",
+    "a pod of the candidate is born with another image",
+    "the kubelets of opened pods hang",
+    "what answered badly answers well again",
 ];
 
 /// The bit of a witness.
@@ -92,11 +96,11 @@ const fn same(a: &[u8], b: &[u8]) -> bool {
 pub fn of(before: &State, after: &State, mv: Move, wrote: Option<(Act, Written)>) -> u64 {
     let mut seen = 0;
     if let Some((act, written)) = wrote {
-        seen |= wrote_bits(before, after, mv, &act, written);
+        seen |= wrote_bits(before, after, mv, act, written);
     }
     match mv {
         Move::Crash if !before.replicas[0].acts[0].is_none() => {
-            seen |= bits_of!["the leader dies in the middle of a write"][0]
+            seen |= bits_of!["the leader dies in the middle of a write"][0];
         }
         Move::Env(what, at) => seen |= environment(before, after, what, usize::from(at)),
         Move::Answer(side, Answer::Badly) => {
@@ -105,6 +109,7 @@ pub fn of(before: &State, after: &State, mv: Move, wrote: Option<(Act, Written)>
                 seen |= bits_of!["a pod answers badly after it answered well"][0];
             }
         }
+        Move::Answer(_, Answer::Again) => seen |= bits_of!["what answered badly answers well again"][0],
         Move::Control(crate::controllers::Control::GreenBorn(side)) => {
             let before = &before.sides[usize::from(side)];
             if before.mile.converged() == 1 && before.mile.latched() == 0 {
@@ -123,7 +128,7 @@ pub fn of(before: &State, after: &State, mv: Move, wrote: Option<(Act, Written)>
     seen
 }
 
-fn wrote_bits(before: &State, after: &State, mv: Move, act: &Act, written: Written) -> u64 {
+fn wrote_bits(before: &State, after: &State, mv: Move, act: Act, written: Written) -> u64 {
     let mut seen = 0;
     let side = usize::from(act.side);
     let done = written == Written::Done;
@@ -199,7 +204,7 @@ fn ended(outcome: u8) -> u64 {
     }
 }
 
-fn environment(before: &State, after: &State, what: u32, at: usize) -> u64 {
+fn environment(before: &State, after: &State, what: u64, at: usize) -> u64 {
     let side = at % 2;
     let mile = before.sides[side].mile;
     let phase = || {
@@ -222,6 +227,13 @@ fn environment(before: &State, after: &State, what: u32, at: usize) -> u64 {
     match what {
         env::DELETE | env::DELETE_FOREGROUND => phase(),
         env::ABORT => bits_of!["a person aborts"][0],
+        env::SUSPEND if mile.scanned() == 1 && mile.promoting() == 0 => {
+            bits_of!["a hotfix is suspended while it is staged"][0]
+        }
+        env::WRONG => bits_of!["a pod of the candidate is born with another image"][0],
+        env::HANG if before.prod.greens[side].iter().any(|pod| pod.lives() && pod.open() == OPEN) => {
+            bits_of!["the kubelets of opened pods hang"][0]
+        }
         env::TERMINATE if before.sides[0].mile.converged() == 1 && before.sides[0].mile.verified() == 0 => {
             bits_of!["a namespace is deleted while the candidate serves"][0]
         }

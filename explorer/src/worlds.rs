@@ -8,9 +8,10 @@ const BASE: Config = Config {
     faults: 1,
     moves: 1,
     small: (1, 0),
-    deep: (2, 2),
+    deep: (2, 1),
     fault: fault::ALL,
     env: env::DELETE | env::ABORT | env::BAD_PROBE | env::UNREADY_GREEN | env::LATE,
+    free: 0,
     services: 1,
     replicas: 1,
     tests: false,
@@ -25,6 +26,7 @@ pub const ALL: &[Config] = &[
     BASE,
     Config {
         name: "gates",
+        deep: (1, 1),
         tests: true,
         env: env::BAD_JOB
             | env::LOSE_JOB
@@ -67,7 +69,7 @@ pub const ALL: &[Config] = &[
     Config {
         name: "slices",
         moves: 0,
-        deep: (1, 1),
+        deep: (2, 0),
         env: env::BAD_PROBE | env::EVICT_GREEN | env::UNREADY_GREEN | env::ABORT | env::LATE,
         lag: true,
         slow: true,
@@ -81,9 +83,15 @@ pub const ALL: &[Config] = &[
         from: |mile| mile.promoting() == 1,
         ..BASE
     },
-    Config { name: "deletion", env: env::DELETE | env::DELETE_FOREGROUND | env::TERMINATE | env::DELETE_GREEN, ..BASE },
+    Config {
+        name: "deletion",
+        deep: (1, 1),
+        env: env::DELETE | env::DELETE_FOREGROUND | env::TERMINATE | env::DELETE_GREEN,
+        ..BASE
+    },
     Config {
         name: "blue",
+        deep: (1, 1),
         small: (0, 1),
         env: env::DELETE_BLUE
             | env::ZERO
@@ -100,7 +108,7 @@ pub const ALL: &[Config] = &[
     Config {
         name: "gitops",
         small: (0, 2),
-        deep: (1, 2),
+        deep: (2, 1),
         env: env::REVERT | env::REVERT_IMAGE | env::REDEPLOY | env::STRIP | env::BAD_PROBE,
         from: |mile| mile.promoting() == 1,
         ..BASE
@@ -111,7 +119,7 @@ pub const ALL: &[Config] = &[
         faults: 0,
         moves: 1,
         small: (0, 1),
-        deep: (0, 2),
+        deep: (0, 1),
         env: env::REVERT_IMAGE
             | env::REDEPLOY
             | env::UNREADY_GREEN
@@ -127,7 +135,7 @@ pub const ALL: &[Config] = &[
         faults: 0,
         moves: 2,
         small: (0, 2),
-        deep: (1, 2),
+        deep: (0, 2),
         env: env::REVERT_IMAGE | env::REDEPLOY | env::UNREADY_GREEN,
         from: |mile| mile.verified() == 1,
         ..BASE
@@ -137,15 +145,41 @@ pub const ALL: &[Config] = &[
         faults: 0,
         moves: 2,
         small: (0, 1),
-        deep: (1, 2),
+        deep: (0, 2),
         env: env::ASK | env::DELETE | env::ABORT | env::BAD_PROBE | env::UNCLAIM | env::STRIP,
         ..BASE
     },
     Config {
         name: "candidate",
-        deep: (1, 2),
+        deep: (2, 1),
         env: env::DELETE_GREEN | env::ORPHAN | env::DRIFT | env::BARE | env::EVICT_GREEN | env::RETRY,
         from: |mile| mile.scanned() == 1,
+        ..BASE
+    },
+    Config {
+        name: "suspended",
+        small: (0, 1),
+        deep: (1, 1),
+        env: env::SUSPEND | env::DELETE | env::ABORT | env::LATE,
+        ..BASE
+    },
+    Config {
+        name: "kubelets",
+        replicas: 2,
+        small: (0, 1),
+        deep: (1, 1),
+        env: env::HANG | env::WRONG | env::EVICT_GREEN | env::ABORT | env::LATE,
+        from: |mile| mile.analyzed() == 1,
+        ..BASE
+    },
+    Config {
+        name: "tool",
+        moves: 0,
+        small: (0, 0),
+        deep: (1, 0),
+        env: env::REVERT | env::REVERT_IMAGE,
+        free: env::REVERT | env::REVERT_IMAGE,
+        from: |mile| mile.analyzed() == 1,
         ..BASE
     },
     Config {
@@ -175,6 +209,8 @@ pub const ALL: &[Config] = &[
 /// Worlds in which nothing but mutants is looked for.
 pub const FOR_MUTANTS: &[Config] = &[
     Config { name: "unclaimed", env: env::ASK | env::UNCLAIM, ..BASE },
+    Config { name: "again", fault: fault::LEAD, env: env::ABORT | env::RETRY, ..BASE },
+    Config { name: "bare", env: env::BARE | env::EVICT_GREEN | env::ABORT, from: |mile| mile.converged() == 1, ..BASE },
     Config { name: "two-each", services: 2, env: env::ASK, ..BASE },
     Config {
         name: "rolling",
@@ -184,3 +220,9 @@ pub const FOR_MUTANTS: &[Config] = &[
         ..BASE
     },
 ];
+
+/// The world of this name.
+#[must_use]
+pub fn named(name: &str) -> Option<&'static Config> {
+    ALL.iter().chain(FOR_MUTANTS).find(|config| config.name == name)
+}

@@ -148,6 +148,8 @@ pub enum Reason {
     AutoscalerUnsupported,
     /// A living hotfix has its mark or slot on a Service.
     ServiceHeld,
+    /// A hotfix that is gone left its candidate on the workload; it is taken away first.
+    LeftBehind,
     /// The namespace has a policy that refuses the candidate, or changes it.
     AdmissionRefused,
 

@@ -49,8 +49,9 @@ impl ImageRef {
             Some((name, tag)) => (&rest[..name_start + name.len()], Some(tag.to_owned())),
             None => (rest, None),
         };
-        let valid = !repository.is_empty()
-            && !repository.ends_with('/')
+        // A part that is empty, or that leads elsewhere in a URL, is in no registry's name.
+        let named = repository.split('/').all(|part| !matches!(part, "" | "." | ".."));
+        let valid = named
             && tag.as_ref().is_none_or(|tag| !tag.is_empty())
             && text.len() <= 512
             && text.bytes().all(|b| b.is_ascii_alphanumeric() || b"._:/@-".contains(&b));
@@ -98,7 +99,21 @@ mod tests {
 
     #[test]
     fn what_is_no_reference_is_refused() {
-        for odd in ["", "/", "a/", "a:", "a@sha256:12", "a@sha512:00", "a b", "a\nb", &"a".repeat(600)] {
+        for odd in [
+            "",
+            "/",
+            "a/",
+            "a:",
+            "a@sha256:12",
+            "a@sha512:00",
+            "a b",
+            "a\nb",
+            "r.example/../a",
+            "./a",
+            "/a",
+            "a//b",
+            &"a".repeat(600),
+        ] {
             assert_eq!(ImageRef::parse(odd), None, "{odd:?}");
         }
     }

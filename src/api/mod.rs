@@ -25,8 +25,9 @@ pub use hotfix::{Advisory, ImageChange, SecurityHotfix, SecurityHotfixSpec, Seve
 pub use policy::{FailOn, GateCheck, Gates, HotfixPolicy, HotfixPolicySpec, ImageRules, Timeouts};
 pub use report::{AttemptRecord, Exposure, HotfixRef, HotfixReport, HotfixReportSpec, REPORT_MOVES_MAX, TrafficMove};
 pub use status::{
-    ATTEMPT_HISTORY_MAX, Attempt, AttemptSummary, BaselineImage, Blue, Gate, GreenRecord, Handled, Latch, Outcome,
-    Phase, Reassertion, RecordedService, ResolvedImage, SecurityHotfixStatus, Side, VerdictRecord, VerdictWord,
+    ATTEMPT_HISTORY_MAX, Attempt, AttemptSummary, BaselineImage, Blue, Gate, GreenRecord, Handled, Latch, Leftover,
+    Outcome, Phase, Reassertion, RecordedService, ResolvedImage, SecurityHotfixStatus, Side, VerdictRecord,
+    VerdictWord,
 };
 
 /// API group of every kind of the project.

@@ -43,6 +43,33 @@ pub struct SecurityHotfixStatus {
     /// Commands given by annotation that were carried out, or refused, already.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last_handled: Option<Handled>,
+    /// What a hotfix that is gone left on this workload, while it is taken away; nothing of it is destroyed before this is
+    /// written.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub leftover: Option<Leftover>,
+}
+
+/// What a hotfix that is gone left behind: a candidate, and Services that may send traffic to it.
+#[derive(KubeSchema, Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Leftover {
+    /// UID of that hotfix; absent where nothing tells it any more.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 64))]
+    pub hotfix: Option<String>,
+    /// Its name, where its candidate tells it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 253))]
+    pub name: Option<String>,
+    /// The attempt that made the candidate; 0 where nothing tells it any more.
+    #[serde(default)]
+    pub attempt: i64,
+    /// The slot of the candidate.
+    #[schemars(length(max = 63))]
+    pub slot: String,
+    /// The first read in which its Services and pods were sealed and no Service had a ready endpoint of the candidate.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub drained_from: Option<Moment>,
 }
 
 /// Where a rollout stands, in one word for people. New words may be added.

@@ -129,7 +129,7 @@ pub enum CallError {
     #[error("the API server did not answer within {} s", .0.as_secs())]
     TimedOut(Duration),
     /// The connection failed, or the answer was no answer. A write may have been made all the same.
-    #[error("the API server cannot be spoken to: {0}")]
+    #[error("the API server cannot be spoken to: {}", with_its_cause(&**.0))]
     Broken(Box<dyn std::error::Error + Send + Sync>),
 }
 
@@ -141,6 +141,16 @@ impl CallError {
             Self::TimedOut(_) | Self::Broken(_) => 0,
         }
     }
+}
+
+/// An error with its first cause: the one says what was tried, the other why it failed.
+fn with_its_cause(error: &dyn std::error::Error) -> String {
+    let mut cause = error;
+    while let Some(deeper) = cause.source() {
+        cause = deeper;
+    }
+    let (error, cause) = (error.to_string(), cause.to_string());
+    if error.contains(&cause) { error } else { format!("{error}: {cause}") }
 }
 
 fn said(status: &Status) -> String {
@@ -192,6 +202,16 @@ mod tests {
     fn a_query_is_encoded() {
         let call = Call::get("/api/v1/pods").with("labelSelector", "app in (a,b)").with("limit", "500");
         assert_eq!(call.target(), "/api/v1/pods?labelSelector=app%20in%20%28a%2Cb%29&limit=500");
+    }
+
+    #[test]
+    fn a_connection_that_failed_is_told_with_why() {
+        #[derive(Debug, Error)]
+        #[error("connect")]
+        struct Connect(#[source] std::io::Error);
+        let told = |text: &str| CallError::Broken(Box::new(Connect(std::io::Error::other(text)))).to_string();
+        assert_eq!(told("refused"), "the API server cannot be spoken to: connect: refused");
+        assert_eq!(told("connect"), "the API server cannot be spoken to: connect");
     }
 
     #[test]

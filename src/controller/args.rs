@@ -6,6 +6,7 @@
 use std::ffi::OsString;
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use clap::{ArgAction, Args, Parser, Subcommand};
 use thiserror::Error;
@@ -69,6 +70,14 @@ pub struct RunArgs {
     /// Docker configuration with which image digests are resolved; registries are read anonymously otherwise.
     #[arg(long, env = "REGISTRY_CREDENTIALS", value_name = "FILE")]
     pub registry_credentials: Option<PathBuf>,
+    /// The API server's --request-timeout: a hotfix that has come to its end looks once more, a quarter of a minute after it, for
+    /// what a write that was still under way may have made.
+    // Shorter than five seconds no API server could work with; one that takes longer than ten minutes serves something else.
+    #[arg(
+        long, env = "API_REQUEST_TIMEOUT", value_name = "SECONDS", default_value_t = 60,
+        value_parser = clap::value_parser!(u16).range(5..=600)
+    )]
+    pub api_request_timeout: u16,
     /// Let one of several replicas lead, by a Lease. Without it this process must be the only one.
     #[arg(
         long, env = "LEADER_ELECTION", value_name = "BOOL", action = ArgAction::Set,
@@ -154,6 +163,7 @@ impl RunArgs {
     /// Checks every argument and reads the files they name.
     pub fn check(self) -> Result<Config, BadInput> {
         let Self { watch_namespace, checks_namespace, image, registries, registry_credentials, listen, .. } = self;
+        let api_request_max = Duration::from_secs(self.api_request_timeout.into());
         // A chart that watches everything may well set the variable to nothing.
         let watch = match watch_namespace.filter(|name| !name.is_empty()) {
             Some(name) => Watch::Namespace(namespace("--watch-namespace", name)?),
@@ -170,7 +180,7 @@ impl RunArgs {
         }
         Ok(Config {
             watch,
-            settings: Settings { checks_namespace, runner_image: image },
+            settings: Settings { checks_namespace, runner_image: image, api_request_max },
             registries: Registries::load(registries.as_deref(), registry_credentials.as_deref())?,
             lease,
             listen,

@@ -53,6 +53,17 @@ fn what_is_no_image_is_refused() {
 }
 
 #[test]
+fn the_api_server_s_time_out_is_a_minute_unless_it_is_told() {
+    let timeout = |extra: &[&str]| check(extra).map(|config| config.settings.api_request_max.as_secs());
+    assert_eq!(timeout(&[]), Ok(60));
+    assert_eq!(timeout(&["--api-request-timeout=5"]), Ok(5));
+    for odd in ["4", "601", "60s", "-10", ""] {
+        let said = timeout(&[&format!("--api-request-timeout={odd}")]).unwrap_err();
+        assert!(said.contains("--api-request-timeout <SECONDS>"), "{said}");
+    }
+}
+
+#[test]
 fn a_check_keeps_its_own_dashes() {
     let cli = Cli::try_parse_from(["hotfix-operator", "run-check", "--", "trivy", "--format", "json"]).unwrap();
     let Command::RunCheck { command } = cli.command else { panic!("{cli:?}") };

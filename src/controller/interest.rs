@@ -49,7 +49,7 @@ impl Scope {
 pub struct Interest {
     namespace: String,
     uid: String,
-    /// Names of blue and green.
+    /// Names of blue and green, and of candidates that other hotfixes made for blue.
     deployments: BTreeSet<String>,
     /// UIDs of blue and green, where they exist.
     owners: BTreeSet<String>,
@@ -71,7 +71,13 @@ impl Interest {
         Self {
             namespace: key.namespace.clone(),
             uid: hotfix.uid.clone(),
-            deployments: [hotfix.spec.target.name.clone(), green.clone()].into(),
+            deployments: observed
+                .strays
+                .candidates
+                .iter()
+                .map(|candidate| candidate.name.clone())
+                .chain([hotfix.spec.target.name.clone(), green.clone()])
+                .collect(),
             owners: workloads().map(|workload| workload.uid.clone()).collect(),
             services: recorded
                 .chain(observed.slices.iter().map(|slice| slice.service.clone()))

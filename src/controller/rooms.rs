@@ -16,7 +16,7 @@ use super::turn::{News, Rooms};
 use crate::api::time::Moment;
 use crate::api::{GROUP, SecurityHotfixStatus, VERSION};
 use crate::cluster::{Call, send};
-use crate::effect::{self, Effect, Place};
+use crate::effect::{self, Effect, EffectError, Place};
 use crate::observe::evidence::Registries;
 use crate::observe::{HotfixId, ObserveError, Observer};
 use crate::plan::observed::{Observed, Settings};
@@ -71,7 +71,7 @@ impl World {
         status.observed_generation = Some(generation);
         let resource_version = text("/metadata/resourceVersion");
         let record = Action::Record { resource_version, status: Box::new(status) };
-        match effect::carry_out(&self.client, &record, &self.place(id), now).await {
+        match self.perform(id, &record, now).await {
             Ok(Effect::Done) => {
                 self.said().insert(uid.clone(), said);
                 Ok(News::Told)
@@ -79,6 +79,13 @@ impl World {
             Ok(effect) => Err(format!("{effect:?}")),
             Err(error) => Err(error.to_string()),
         }
+    }
+
+    /// Makes one write, and lets the observer know what became of it.
+    async fn perform(&self, id: &HotfixId, action: &Action, now: Timestamp) -> Result<Effect, EffectError> {
+        let answer = effect::carry_out(&self.client, action, &self.place(id), now).await;
+        self.observer.wrote(id, answer.as_ref().ok().and_then(|answer| answer.object.as_ref()));
+        answer.map(|answer| answer.effect)
     }
 
     fn place(&self, id: &HotfixId) -> Place {
@@ -127,7 +134,7 @@ impl Rooms for World {
     }
 
     async fn carry_out(&self, id: &HotfixId, action: &Action) -> Result<Effect, Trouble> {
-        Ok(effect::carry_out(&self.client, action, &self.place(id), Timestamp::now()).await?)
+        Ok(self.perform(id, action, Timestamp::now()).await?)
     }
 }
 

@@ -11,7 +11,7 @@ use super::turn::{News, Rooms, Witness};
 use crate::api::SecurityHotfixStatus;
 use crate::effect::Effect;
 use crate::observe::HotfixId;
-use crate::plan::observed::{Evidence, Hotfix, Map, Namespace, Settings};
+use crate::plan::observed::{Evidence, Hotfix, Map, Namespace, Settings, Strays};
 use crate::plan::{Action, Note, Observed, Want};
 
 type OnWrite = Box<dyn Fn(usize) + Send + Sync>;
@@ -125,12 +125,14 @@ pub fn picture(generation: i64) -> Observed {
         pod_load_balancers: BTreeSet::new(),
         claim: None,
         others: vec![],
+        strays: Strays::default(),
         runs: vec![],
         report: None,
         evidence: Evidence::default(),
         settings: Arc::new(Settings {
             checks_namespace: "checks".into(),
             runner_image: "registry.example/op:1".into(),
+            api_request_max: Settings::API_REQUEST_MAX,
         }),
     }
 }

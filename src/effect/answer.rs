@@ -3,7 +3,7 @@
 use kube::core::Status;
 use serde_json::Value;
 
-use super::{Effect, EffectError};
+use super::{Answer, Effect, EffectError};
 use crate::cluster::CallError;
 use crate::plan::action::Action;
 
@@ -48,9 +48,16 @@ fn kind(action: &Action) -> Kind {
     }
 }
 
-/// What the answer to `action` means.
-pub(super) fn effect(action: &Action, answer: Result<Value, CallError>) -> Result<Effect, EffectError> {
-    let Err(error) = answer else { return Ok(Effect::Done) };
+/// What the answer to `action` means, with the object it made or changed.
+pub(super) fn read(action: &Action, answer: Result<Value, CallError>) -> Result<Answer, EffectError> {
+    match answer {
+        Ok(object) => Ok(Answer { effect: Effect::Done, object: Some(object) }),
+        Err(error) => Ok(Answer { effect: refused(action, error)?, object: None }),
+    }
+}
+
+/// What it means that `action` was answered so, or not at all.
+fn refused(action: &Action, error: CallError) -> Result<Effect, EffectError> {
     let CallError::Status(status) = &error else {
         return Err(EffectError::Transient { action: action.name(), source: error });
     };
@@ -97,13 +104,19 @@ mod tests {
         Action::Open(Versioned { name: "web-1".into(), uid: "u".into(), resource_version: "7".into() })
     }
 
+    fn effect(action: &Action, answer: Result<Value, CallError>) -> Result<Effect, EffectError> {
+        read(action, answer).map(|answer| answer.effect)
+    }
+
     fn refusal(status: Value) -> Result<Value, CallError> {
         Err(CallError::Status(Box::new(serde_json::from_value(status).unwrap())))
     }
 
     #[test]
     fn an_answer_is_an_effect() {
-        assert_eq!(effect(&open(), Ok(json!({}))).unwrap(), Effect::Done);
+        let object = json!({"kind": "Pod"});
+        let answer = read(&open(), Ok(object.clone())).unwrap();
+        assert_eq!(answer, Answer { effect: Effect::Done, object: Some(object) });
     }
 
     #[test]

@@ -12,6 +12,7 @@ mod request_tests;
 
 use jiff::Timestamp;
 use kube::Client;
+use serde_json::Value;
 use thiserror::Error;
 
 use crate::cluster::{CallError, send};
@@ -43,6 +44,15 @@ pub enum Effect {
     AlreadyExists,
 }
 
+/// The answer to an action that has a certain one.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Answer {
+    /// What came of it.
+    pub effect: Effect,
+    /// The object as it is written, where it is and the API server returned it.
+    pub object: Option<Value>,
+}
+
 /// Why an action was not carried out, or may not have been.
 #[derive(Debug, Error)]
 pub enum EffectError {
@@ -66,6 +76,6 @@ pub enum EffectError {
 }
 
 /// Carries out one action, as of `now`.
-pub async fn carry_out(client: &Client, action: &Action, place: &Place, now: Timestamp) -> Result<Effect, EffectError> {
-    answer::effect(action, send(client, &request(action, place, now)).await)
+pub async fn carry_out(client: &Client, action: &Action, place: &Place, now: Timestamp) -> Result<Answer, EffectError> {
+    answer::read(action, send(client, &request(action, place, now)).await)
 }

@@ -4,10 +4,11 @@ use serde::{Deserialize, Deserializer, de::DeserializeOwned};
 
 use super::ReportError;
 
-/// Reads one whole document. Trailing bytes, wrong types and repeated fields are errors; so is nesting beyond 128
-/// levels, serde_json's own bound.
+/// Reads one whole document. Trailing bytes, wrong types and repeated fields are errors; so are bytes that are no text,
+/// also in fields nobody reads, and nesting beyond 128 levels, serde_json's own bound.
 pub(super) fn read<T: DeserializeOwned>(format: &'static str, report: &[u8]) -> Result<T, ReportError> {
-    serde_json::from_slice(report).map_err(|error| ReportError::malformed(format, &error.to_string()))
+    let text = str::from_utf8(report).map_err(|error| ReportError::malformed(format, &error.to_string()))?;
+    serde_json::from_str(text).map_err(|error| ReportError::malformed(format, &error.to_string()))
 }
 
 /// For fields that Go leaves out or writes as `null` when they are empty.

@@ -66,3 +66,24 @@ fn what_is_no_report_is_refused_with_a_reason() {
     }
     assert!(parse(b"<testsuite name='\xff'/>").is_err());
 }
+
+#[test]
+fn what_stands_where_nobody_looks_proves_nothing() {
+    for odd in [
+        r#"<testsuite><testcase name="a"><steps><failure message="no"/></steps></testcase><testcase name="b"/></testsuite>"#,
+        r#"<testsuite><group><testcase name="a"><error/></testcase></group><testcase name="b"/></testsuite>"#,
+    ] {
+        let report = parse(odd.as_bytes()).unwrap();
+        assert!(report.gap.is_some_and(|gap| gap.ends_with("where none is understood")), "{odd}");
+    }
+}
+
+#[test]
+fn what_is_no_name_of_an_element_is_refused() {
+    for odd in [
+        r#"<testsuite><testcase name="a"/><testcase<error/> name="b"/></testsuite>"#,
+        r#"<testsuite><testcase name="a"><failure/message="no"/></testcase><testcase name="b"/></testsuite>"#,
+    ] {
+        assert!(parse(odd.as_bytes()).is_err(), "{odd}");
+    }
+}

@@ -20,7 +20,7 @@ pub mod text;
 mod trivy;
 
 #[cfg(test)]
-mod fuzz;
+mod bounds_tests;
 
 pub use alias::{AliasSet, same_advisory};
 pub use scan::{Database, Finding, PackageSeen, ScanReport, Status, Tool, packages_hint};

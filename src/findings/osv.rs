@@ -35,12 +35,16 @@ pub(super) fn parse(report: &[u8]) -> Result<ScanReport, ReportError> {
 
 fn read_package(from: &PackageVulns, builder: &mut Builder) -> Result<(), ReportError> {
     builder.package(from.package.name(), &from.package.version)?;
-    let records: BTreeMap<&str, &Record> = from.vulnerabilities.iter().map(|record| (&*record.id, record)).collect();
+    // Records that share an id are all of it: each may have a name the others lack.
+    let mut records: BTreeMap<&str, Vec<&Record>> = BTreeMap::new();
+    for record in &from.vulnerabilities {
+        records.entry(&*record.id).or_default().push(record);
+    }
     if records.contains_key("") {
         return Err(ReportError::malformed(FORMAT, "a vulnerability has no id"));
     }
     for group in &from.groups {
-        let members: Vec<&Record> = group.ids.iter().filter_map(|id| records.get(&**id).copied()).collect();
+        let members: Vec<&Record> = group.ids.iter().filter_map(|id| records.get(&**id)).flatten().copied().collect();
         builder.finding(read_group(&from.package, group, &members)?)?;
     }
     let grouped: BTreeSet<&str> = from.groups.iter().flat_map(|group| &group.ids).map(String::as_str).collect();

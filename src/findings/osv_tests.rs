@@ -61,3 +61,11 @@ fn what_is_no_report_is_refused_with_a_reason() {
         assert!(error.contains(reason), "{error}");
     }
 }
+
+#[test]
+fn records_that_share_an_id_hide_no_name_of_one_another() {
+    let report = br#"{"results":[{"packages":[{"package":{"name":"jinja2","version":"3.1.2"},
+        "vulnerabilities":[{"id":"X-1","aliases":["CVE-2024-22195"]},{"id":"X-1"}],"groups":[{"ids":["X-1"]}]}]}]}"#;
+    let report = parse(report).unwrap();
+    assert!(report.findings[0].ids.contains("CVE-2024-22195"));
+}

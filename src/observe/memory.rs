@@ -1,4 +1,5 @@
-//! By what a workload was found the last time. Addresses only: a picture that finds them outdated is begun anew.
+//! What is remembered between two pictures: by what a workload was found, and what was there before the pods are read.
+//! A picture that finds any of it outdated is begun anew.
 
 use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -6,11 +7,12 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use serde_json::Value;
 
 use super::json::{map, text};
+use super::opening::Opening;
 use super::read;
 use crate::plan::observed::Map;
 
-/// The most hotfixes that are remembered, at a few hundred bytes each. Beyond it everything is forgotten, which costs
-/// each one more read.
+/// The most hotfixes that are remembered, at a few kilobytes each while they are active. Beyond it everything is
+/// forgotten, which costs each one more read.
 const REMEMBERED_MAX: usize = 10_000;
 
 /// What is known of blue before it is read.
@@ -35,29 +37,61 @@ impl Known {
     }
 }
 
-/// What is known of each hotfix's blue, by the hotfix's UID.
+/// What is known of each hotfix, by its UID.
 #[derive(Debug, Default)]
-pub(super) struct Memory(Mutex<HashMap<String, Known>>);
+pub(super) struct Memory(Mutex<HashMap<String, Remembered>>);
+
+#[derive(Debug, Default)]
+struct Remembered {
+    blue: Option<Known>,
+    opening: Option<Opening>,
+}
 
 impl Memory {
-    pub(super) fn get(&self, hotfix: &str) -> Option<Known> {
-        self.lock().get(hotfix).cloned()
+    /// By what its blue was found.
+    pub(super) fn blue(&self, hotfix: &str) -> Option<Known> {
+        self.lock().get(hotfix)?.blue.clone()
     }
 
-    pub(super) fn put(&self, hotfix: &str, known: Known) -> Known {
-        let mut all = self.lock();
-        if all.len() >= REMEMBERED_MAX {
-            all.clear();
-        }
-        all.insert(hotfix.to_owned(), known.clone());
+    /// By what its blue is to be found from now on.
+    pub(super) fn put_blue(&self, hotfix: &str, known: Known) -> Known {
+        self.entry(hotfix, |remembered| remembered.blue = Some(known.clone()));
         known
+    }
+
+    /// What was there at some moment before now. It is handed out once: a picture that is broken off puts nothing back.
+    pub(super) fn take_opening(&self, hotfix: &str) -> Option<Opening> {
+        self.lock().get_mut(hotfix)?.opening.take()
+    }
+
+    /// What is there now, for the next picture.
+    pub(super) fn put_opening(&self, hotfix: &str, opening: Opening) {
+        if opening.is_small() {
+            self.entry(hotfix, |remembered| remembered.opening = Some(opening));
+        }
+    }
+
+    /// Something was written, and this was the answer; `None` where the answer tells nothing for certain.
+    pub(super) fn wrote(&self, hotfix: &str, object: Option<&Value>) {
+        if let Some(remembered) = self.lock().get_mut(hotfix) {
+            let before = remembered.opening.take();
+            remembered.opening = object.and_then(|object| before?.after(object));
+        }
     }
 
     pub(super) fn forget(&self, hotfix: &str) {
         self.lock().remove(hotfix);
     }
 
-    fn lock(&self) -> MutexGuard<'_, HashMap<String, Known>> {
+    fn entry(&self, hotfix: &str, change: impl FnOnce(&mut Remembered)) {
+        let mut all = self.lock();
+        if all.len() >= REMEMBERED_MAX && !all.contains_key(hotfix) {
+            all.clear();
+        }
+        change(all.entry(hotfix.to_owned()).or_default());
+    }
+
+    fn lock(&self) -> MutexGuard<'_, HashMap<String, Remembered>> {
         // Nothing panics while it is held; should it ever, what it guards is only a memory.
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -68,6 +102,7 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+    use crate::plan::observed::Hotfix;
 
     #[test]
     fn a_workload_is_known_by_its_uid_and_selector() {
@@ -83,10 +118,31 @@ mod tests {
     fn a_memory_that_is_full_begins_anew() {
         let memory = Memory::default();
         for hotfix in 0..=REMEMBERED_MAX {
-            memory.put(&hotfix.to_string(), Known::default());
+            memory.put_blue(&hotfix.to_string(), Known::default());
         }
-        assert!(memory.get("0").is_none() && memory.get(&REMEMBERED_MAX.to_string()).is_some());
+        assert!(memory.blue("0").is_none() && memory.blue(&REMEMBERED_MAX.to_string()).is_some());
         memory.forget(&REMEMBERED_MAX.to_string());
-        assert!(memory.get(&REMEMBERED_MAX.to_string()).is_none());
+        assert!(memory.blue(&REMEMBERED_MAX.to_string()).is_none());
+    }
+
+    #[test]
+    fn what_was_there_is_handed_out_once_and_kept_up_by_what_is_written() {
+        let recorded = json!({"kind": "SecurityHotfix",
+            "metadata": {"name": "h", "namespace": "shop", "uid": "u", "resourceVersion": "2"},
+            "spec": {"advisory": {"ids": ["CVE-1"]}, "target": {"name": "web"}, "images": [], "reason": "r"}});
+        let opening = |version: &str| {
+            let hotfix = read::hotfix(&recorded).unwrap();
+            Opening::new(&Hotfix { resource_version: version.into(), ..hotfix }, Vec::new())
+        };
+        let memory = Memory::default();
+        memory.wrote("u", Some(&recorded));
+        assert_eq!(memory.take_opening("u"), None, "nothing was known before");
+        memory.put_opening("u", opening("1"));
+        memory.wrote("u", Some(&recorded));
+        assert_eq!(memory.take_opening("u"), Some(opening("2")));
+        assert_eq!(memory.take_opening("u"), None);
+        memory.put_opening("u", opening("2"));
+        memory.wrote("u", None);
+        assert_eq!(memory.take_opening("u"), None, "what became of the write is not known");
     }
 }

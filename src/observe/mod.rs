@@ -1,37 +1,47 @@
 //! Takes one picture of a hotfix and everything it touches, in the order the protocol needs.
 //!
 //! This module decides what is read, when, and what a missing answer means. It never judges what it reads, and writes
-//! nothing but dry runs. The order is part of the protocol: Services, then pods, then the hotfix, then the rest, so that
-//! nothing is opened or switched that was not seen before the latch could be set. The Services are read once more after
-//! the pods, and the hotfix's version before all of it; a picture in which any of them changed meanwhile is taken anew.
-//! So Services and pods are of one moment, and a replica that stood still between two reads decides nothing by what it
-//! had read too early. All reads are of now, never from a cache; what is remembered between two pictures are only
-//! addresses (the selector to list by) and what cannot change (the report of an ended Job).
+//! nothing but dry runs. The order is part of the protocol: pods, then the hotfix and the Services, then the rest, so that
+//! nothing is opened or switched that was not seen before the latch could be set. A picture counts only if hotfix and
+//! Services still have the versions they were known to have before the pods were read ([`opening`]); else it is taken
+//! anew. So all three are of one moment, and a replica that stood still between two reads decides nothing by what it had
+//! read too early. All reads are of now, never from a cache; what is remembered between two pictures are only addresses
+//! (the selector to list by), those versions, and what cannot change (the report of an ended Job).
 
 mod cache;
 mod error;
 pub mod evidence;
 mod json;
 mod memory;
+mod opening;
 mod outputs;
 mod parts;
 mod read;
 mod reads;
 mod relevant;
+mod strays;
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use kube::Client;
+use serde_json::Value;
 
 pub use error::ObserveError;
 
+/// What reads bytes that others wrote, for whoever tries it with hostile ones.
+pub mod untrusted {
+    pub use super::evidence::untrusted::*;
+    pub use super::outputs::{Declared, output};
+    pub use super::read::*;
+}
+
 use crate::api::names::{self, HOTFIX_UID, SLOT};
 use crate::plan::decision::Want;
-use crate::plan::observed::{Observed, Service, Settings, Workload};
+use crate::plan::observed::{Hotfix, Observed, Settings, Workload};
 use evidence::{Gatherer, Registries};
-use json::text;
 use memory::{Known, Memory};
+use opening::Opening;
 use outputs::{Outputs, Source};
 use parts::{
     Sides, Stage, blue_is_another, claim, controlled, guards, merged, pods_of_blue, runs, setup, sides, slices_of,
@@ -39,11 +49,9 @@ use parts::{
 };
 use reads::{Reads, Which, read_all, read_own};
 
-/// How often a picture is begun anew because the hotfix was written meanwhile, or blue replaced by another Deployment.
-const LOOKS_MAX: usize = 3;
-
-/// Where an object's version is.
-const VERSION: &str = "/metadata/resourceVersion";
+/// How often a picture is taken anew because the hotfix or a Service was written meanwhile, or blue replaced by another
+/// Deployment. The first may fail by a memory that is outdated, the other three only by somebody who writes right now.
+const LOOKS_MAX: usize = 4;
 
 /// Which hotfix: what the trigger's cached object tells and what can never change.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -81,17 +89,33 @@ impl Observer {
 
     /// A picture of the hotfix as of now; `None` when it does not exist any more.
     pub async fn observe(&self, id: &HotfixId) -> Result<Option<Observed>, ObserveError> {
+        let remembered = self.memory.take_opening(&id.uid);
+        let opening = if remembered.is_some() { remembered } else { self.open(id).await? };
+        let Some(mut opening) = opening else { return Ok(self.gone(id)) };
         for _ in 0..LOOKS_MAX {
-            match Box::pin(self.look(id)).await? {
-                Look::Taken(observed) => return Ok(Some(*observed)),
-                Look::Gone => {
-                    self.forget(&id.uid);
-                    return Ok(None);
+            match Box::pin(self.look(id, &opening)).await? {
+                Look::Taken(observed, now) => {
+                    if under_way(&observed.hotfix) {
+                        self.memory.put_opening(&id.uid, now);
+                    }
+                    return Ok(Some(*observed));
                 }
-                Look::Overtaken => {}
+                Look::Gone => return Ok(self.gone(id)),
+                Look::Overtaken(now) => opening = now,
             }
         }
         Err(ObserveError::Restless(LOOKS_MAX))
+    }
+
+    fn gone(&self, id: &HotfixId) -> Option<Observed> {
+        self.forget(&id.uid);
+        None
+    }
+
+    /// To be told of every write for a hotfix, with the object the API server answered with: the next picture then needs
+    /// no read to know what was there before it. `None` where there was no such answer, or another one.
+    pub fn wrote(&self, id: &HotfixId, object: Option<&Value>) {
+        self.memory.wrote(&id.uid, object);
     }
 
     /// Finds out what the last decision wants to know, in the background, and stops finding out what it does not want
@@ -115,41 +139,48 @@ impl Observer {
         }
     }
 
-    async fn look(&self, id: &HotfixId) -> Result<Look, ObserveError> {
+    /// Reads what is there before the pods; `None` when the hotfix is gone.
+    async fn open(&self, id: &HotfixId) -> Result<Option<Opening>, ObserveError> {
         let reads = Reads { client: &self.client, namespace: &id.namespace };
-        let known = match self.memory.get(&id.uid) {
-            Some(known) => known,
-            None => self.memory.put(&id.uid, Known::of(reads.one(reads::DEPLOYMENTS, &id.target).await?.as_ref())),
-        };
-
-        let Some(before) = reads.one(reads::HOTFIXES, &id.name).await? else { return Ok(Look::Gone) };
-        let services = reads.all(reads::SERVICES, Which::All).await?;
+        let (object, services) =
+            tokio::try_join!(reads.one(reads::HOTFIXES, &id.name), reads.all(reads::SERVICES, Which::All))?;
         let services = read_all(reads::SERVICES, &services, read::service)?;
-        let (by_label, by_slot) =
-            tokio::try_join!(pods_of_blue(reads, &known), reads.all(reads::PODS, Which::Labels(SLOT.to_owned())),)?;
+        let hotfix = object.map(|object| read_own(reads::HOTFIXES, &object, read::hotfix)).transpose()?;
+        Ok(hotfix.map(|hotfix| Opening::new(&hotfix, services)))
+    }
 
-        let (object, services_after) =
+    async fn look(&self, id: &HotfixId, before: &Opening) -> Result<Look, ObserveError> {
+        let reads = Reads { client: &self.client, namespace: &id.namespace };
+        let known = match self.memory.blue(&id.uid) {
+            Some(known) => known,
+            None => self.memory.put_blue(&id.uid, Known::of(reads.one(reads::DEPLOYMENTS, &id.target).await?.as_ref())),
+        };
+        let (by_label, by_slot, candidates) = tokio::try_join!(
+            pods_of_blue(reads, &known),
+            reads.all(reads::PODS, Which::Labels(SLOT.to_owned())),
+            strays::candidates(reads, id, before.strays_matter),
+        )?;
+
+        let (object, services) =
             tokio::try_join!(reads.one(reads::HOTFIXES, &id.name), reads.all(reads::SERVICES, Which::All),)?;
         let Some(object) = object else { return Ok(Look::Gone) };
-        if text(&object, VERSION) != text(&before, VERSION) {
-            return Ok(Look::Overtaken);
-        }
         let hotfix = read_own(reads::HOTFIXES, &object, read::hotfix)?;
         if hotfix.uid != id.uid {
             return Ok(Look::Gone);
         }
+        let services = read_all(reads::SERVICES, &services, read::service)?;
+        let now = Opening::new(&hotfix, services);
         let stage = Stage::of(&hotfix);
         let slots = slots(&hotfix);
+        let wanted = strays::slots(&slots, &candidates, hotfix.status.leftover.as_ref());
         let pods =
-            merged(read_all(reads::PODS, &by_label, read::pod)?, read_all(reads::PODS, &by_slot, read::pod)?, &slots);
-        let relevant = relevant::services(&services, &pods, &known.labels, &hotfix);
-        // Unchanged from before the pods were listed until after it: they are of one moment.
-        let services_after = read_all(reads::SERVICES, &services_after, read::service)?;
-        let still = |service: &&Service| services_after.iter().any(|after| after.versioned() == service.versioned());
-        if !services.iter().filter(|service| relevant.contains(&service.name)).all(|service| still(&service)) {
-            return Ok(Look::Overtaken);
-        }
+            merged(read_all(reads::PODS, &by_label, read::pod)?, read_all(reads::PODS, &by_slot, read::pod)?, &wanted);
+        let Some(relevant) = before.unchanged(&now, &pods, &known.labels, &hotfix) else {
+            return Ok(Look::Overtaken(now));
+        };
+        let services = &now.services;
 
+        let strange = relevant::foreign(services, &relevant, &id.uid, &slots);
         let green_name = names::green(&id.target, &id.uid);
         let report_name = names::report(&id.name, &id.uid);
         let checks = Reads { client: &self.client, namespace: &self.settings.checks_namespace };
@@ -164,7 +195,7 @@ impl Observer {
             },
             guards(reads, &id.target, stage),
             claim(reads, &known, &hotfix),
-            relevant::others(reads, id, &services, &relevant, &slots),
+            strays::others(reads, id, strange, &candidates, &pods, &hotfix),
             async {
                 let jobs = checks.all(reads::JOBS, Which::Labels(format!("{HOTFIX_UID}={}", id.uid)));
                 let report = reads.one(reads::REPORTS, &report_name);
@@ -174,27 +205,28 @@ impl Observer {
         let Sides { blue, green } = sides;
         let now_known = Known::of(blue.as_ref().map(|blue| &*blue.raw));
         if blue.is_some() && now_known != known {
-            self.memory.put(&id.uid, now_known);
+            self.memory.put_blue(&id.uid, now_known);
             if blue_is_another(&known, blue.as_ref()) {
-                return Ok(Look::Overtaken);
+                return Ok(Look::Overtaken(now));
             }
         }
         // Labels of the template may change under the same selector; a Service that selects only the new ones was not
         // among those whose endpoints were read.
         let labels = blue.as_ref().map(Workload::template_labels).unwrap_or(known.labels);
-        let now_relevant = relevant::services(&services, &pods, &labels, &hotfix);
+        let now_relevant = relevant::services(services, &pods, &labels, &hotfix);
         let missed: BTreeSet<String> = now_relevant.difference(&relevant).cloned().collect();
         let slices = [slices, slices_of(reads, &missed).await?].concat();
 
         let runs = runs(&self.outputs, &self.source(id), stage, &jobs, &setup.declared).await?;
+        let strays = strays::with_jobs(checks, candidates, &hotfix, &others).await?;
         let report = report.map(|object| read_own(reads::REPORTS, &object, read::report)).transpose()?;
-        Ok(Look::Taken(Box::new(Observed {
+        let observed = Observed {
             replica_sets: controlled(&replica_sets, blue.as_ref(), green.as_ref(), &hotfix),
             slices,
             budgets: guards.budgets,
             autoscalers: guards.autoscalers,
-            pod_load_balancers: relevant::pod_load_balancers(&services, guards.target_groups),
-            services,
+            pod_load_balancers: relevant::pod_load_balancers(services, guards.target_groups),
+            services: services.clone(),
             pods,
             namespace: setup.namespace,
             policy: setup.policy,
@@ -203,19 +235,26 @@ impl Observer {
             green,
             claim,
             others,
+            strays,
             runs,
             report,
             evidence: self.evidence.found(&hotfix.uid),
             settings: Arc::clone(&self.settings),
             hotfix,
-        })))
+        };
+        Ok(Look::Taken(Box::new(observed), now))
     }
 }
 
-/// What came of one look.
+/// What came of one look, with what was there when the hotfix was read.
 enum Look {
-    Taken(Box<Observed>),
+    Taken(Box<Observed>, Opening),
     Gone,
     /// What it is about changed while it was looked at.
-    Overtaken,
+    Overtaken(Opening),
+}
+
+/// True while the next picture will be soon: an attempt has begun and is not over.
+fn under_way(hotfix: &Hotfix) -> bool {
+    hotfix.status.attempt.as_ref().is_some_and(|attempt| attempt.finished_at.is_none())
 }

@@ -44,8 +44,10 @@ const FAILED_MAX: usize = 1024;
 
 /// What a check declares about its report.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(super) enum Declared {
+pub enum Declared {
+    /// A scanner's report.
     Scan(ScanFormat),
+    /// A test's, if it declares one.
     Test(Option<ReportFormat>),
     /// The check is gone, or is none that prints.
     Unknown,
@@ -258,7 +260,7 @@ async fn log(client: &Client, namespace: &str, pod: &str) -> Result<Vec<u8>, Cal
 }
 
 /// Reads a log. Anything but one whole frame of a command that ended by itself proves nothing.
-fn output(log: &[u8], declared: Declared, ended_by: Option<&str>) -> Output {
+pub fn output(log: &[u8], declared: Declared, ended_by: Option<&str>) -> Output {
     let Frame { exit, report, sha256, stderr_tail } = match frame::parse(log) {
         Ok(frame) => frame,
         Err(error) => {

@@ -19,10 +19,7 @@ use crate::plan::observed::{
     Autoscaler, Budget, Check, Claim, Hotfix, Namespace, Output, Pod, Policy, ReplicaSet, Run, RunState, Slice,
     Workload,
 };
-
-/// Slots of so many attempts, the current one included, are taken for this hotfix's own. Older ones were swept when
-/// their attempt ended, and once more after it.
-const SLOTS_MAX: i64 = 32;
+use crate::plan::others::recent_slots;
 
 /// How far a hotfix has come, and with it what a look cannot go without. While production is untouched a hole in the
 /// picture is said and waited for; once traffic may have moved nothing but the way back matters.
@@ -225,8 +222,7 @@ pub(super) async fn slices_of(reads: Reads<'_>, services: &BTreeSet<String>) -> 
 /// The slots of this hotfix's attempts, of the next one too: it may have been begun meanwhile.
 pub(super) fn slots(hotfix: &Hotfix) -> BTreeSet<String> {
     let current = hotfix.status.attempt.as_ref().map_or(0, |attempt| attempt.number);
-    let first = current.saturating_sub(SLOTS_MAX - 1).max(1);
-    (first..=current.saturating_add(1)).map(|attempt| names::slot(&hotfix.uid, attempt)).collect()
+    recent_slots(&hotfix.uid, current).collect()
 }
 
 /// Blue's pods and those of our slots, each once.

@@ -53,27 +53,17 @@ pub(super) fn pod_load_balancers(services: &[Service], bound: BTreeSet<String>) 
     bound.into_iter().chain(annotated.map(|service| service.name.clone())).collect()
 }
 
-/// The other hotfixes that may matter: those of the same target, and all of the namespace where a Service that concerns
-/// us bears somebody else's mark or slot. (One namespace may hold thousands that rest.)
-pub(super) async fn others(
-    reads: Reads<'_>,
-    id: &HotfixId,
-    services: &[Service],
-    relevant: &BTreeSet<String>,
-    slots: &BTreeSet<String>,
-) -> Result<Vec<Other>, ObserveError> {
-    let which = if foreign(services, relevant, &id.uid, slots) {
-        Which::All
-    } else {
-        Which::Fields(format!("spec.target.name={}", id.target))
-    };
+/// The other hotfixes that may matter: those of the same target, and all of the namespace where something `strange` was
+/// seen, that is somebody else's. (One namespace may hold thousands that rest.)
+pub(super) async fn others(reads: Reads<'_>, id: &HotfixId, strange: bool) -> Result<Vec<Other>, ObserveError> {
+    let which = if strange { Which::All } else { Which::Fields(format!("spec.target.name={}", id.target)) };
     let objects = reads.all(reads::HOTFIXES, which).await?;
     let others = read_all(reads::HOTFIXES, &objects, read::other)?;
     Ok(others.into_iter().filter(|other| other.uid != id.uid).collect())
 }
 
 /// True when a Service that concerns us has a mark or a slot that is not ours.
-fn foreign(services: &[Service], relevant: &BTreeSet<String>, uid: &str, slots: &BTreeSet<String>) -> bool {
+pub(super) fn foreign(services: &[Service], relevant: &BTreeSet<String>, uid: &str, slots: &BTreeSet<String>) -> bool {
     services.iter().filter(|service| relevant.contains(&service.name)).any(|service| {
         let marked = mark(service).is_some_and(|mark| !is_of(&mark, uid));
         let slotted = service.selector.get(SLOT).is_some_and(|slot| !slots.contains(slot));

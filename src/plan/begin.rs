@@ -19,7 +19,7 @@ use super::observed::{Observed, Policy, Workload};
 use super::preflight::{self, Input};
 use super::status::outcome_message;
 use super::step::{Step, Trouble};
-use super::{Action, commands, stale};
+use super::{Action, commands, leftover};
 
 /// How long an answer of the registry, or a refusal of admission, is believed before it is asked for again.
 const ASK_AGAIN: std::time::Duration = std::time::Duration::from_secs(30);
@@ -35,6 +35,10 @@ pub enum Asked {
 
 /// The next step of a hotfix that has no attempt under way.
 pub fn next(o: &Observed, now: Timestamp, asked: Asked) -> Step {
+    // What was begun for one that is gone is brought to its end, whatever keeps this one from beginning.
+    if let Some(step) = leftover::under_way(o, now) {
+        return step;
+    }
     if o.hotfix.spec.suspend {
         return Step::trouble(
             Trouble::time(Reason::Suspended, "spec.suspend is true: nothing is begun until it is false."),
@@ -61,8 +65,8 @@ pub fn next(o: &Observed, now: Timestamp, asked: Asked) -> Step {
     if let Some(step) = claimed_by_other(o) {
         return step;
     }
-    if let Some(action) = stale::next(o, blue) {
-        return Step::act(action);
+    if let Some(step) = leftover::next(o, blue, now) {
+        return step;
     }
     let input = Input { observed: o, blue, policy };
     if let Some(trouble) = preflight::refusal(&input) {

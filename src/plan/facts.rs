@@ -166,23 +166,6 @@ impl Observed {
                 .all(|endpoint| !(endpoint.ready && endpoint.pod.as_deref().is_some_and(|uid| green.contains(uid))))
         })
     }
-
-    /// Name of another hotfix for a message, or its uid where it is gone.
-    pub fn name_of<'a>(&'a self, uid: &'a str) -> &'a str {
-        self.others.iter().find(|other| other.uid == uid).map_or(uid, |other| &other.name)
-    }
-
-    /// True when another hotfix that may still write has its mark on this Service.
-    pub fn is_anothers(&self, service: &Service) -> bool {
-        let mark = service.mark();
-        let owner = mark.as_ref().and_then(Mark::owner);
-        owner.is_some_and(|owner| owner.uid != self.hotfix.uid && self.is_alive(&owner.uid))
-    }
-
-    /// True when the hotfix of this uid exists and may still write.
-    pub fn is_alive(&self, uid: &str) -> bool {
-        self.others.iter().any(|other| other.uid == uid && other.alive)
-    }
 }
 
 /// The manager name of slices made from a selector.
@@ -254,10 +237,10 @@ impl Service {
     /// The selector it is returned to: its owner's, without a ReplicaSet's hash, which preflight had found none of. Where
     /// somebody has left nothing but our slot of it, the recorded one, since without a selector its endpoints would stay
     /// the candidate's for ever.
-    pub fn returned_selector(&self, attempt: &Attempt) -> Map {
+    pub fn returned_selector(&self, records: &[RecordedService]) -> Map {
         let mut owners = self.owner_selector();
         owners.remove(POD_TEMPLATE_HASH);
-        let recorded = attempt.services.iter().find(|record| record.uid == self.uid);
+        let recorded = records.iter().find(|record| record.uid == self.uid);
         match recorded {
             Some(record) if owners.is_empty() => record.selector.clone(),
             _ => owners,

@@ -9,6 +9,7 @@ use crate::api::{Attempt, Outcome, Reason, Timeouts};
 use super::action::ImagePatch;
 use super::decision::Note;
 use super::interrupt::{self, End};
+use super::leaving::Leaving;
 use super::observed::{Observed, Pod, Workload};
 use super::stage::{self, LOOK_AGAIN};
 use super::step::{Step, Trouble, Wait};
@@ -43,7 +44,7 @@ pub fn next(o: &Observed, attempt: &Attempt, timeouts: &Timeouts, now: Timestamp
     }
     if o.green_ready() == 0
         && o.blue_ready() > 0
-        && let Some(step) = wayout::seal(o, attempt)
+        && let Some(step) = wayout::seal(o, &Leaving::own(o, attempt))
     {
         return step;
     }
@@ -95,10 +96,11 @@ fn hand_back(o: &Observed, attempt: &Attempt, end: End, now: Timestamp) -> Step 
 
 /// The Services go back to a Deployment that runs the patched image; then everything of ours goes.
 fn leave(o: &Observed, attempt: &Attempt, now: Timestamp) -> Step {
-    if let Some(step) = wayout::close(o, attempt, now) {
+    let leaving = Leaving::own(o, attempt);
+    if let Some(step) = wayout::close(o, &leaving, now) {
         return step;
     }
-    if let Some(step) = wayout::clean(o, attempt, now) {
+    if let Some(step) = wayout::clean(o, &leaving, now) {
         return step;
     }
     if o.old_version_is_gone(attempt) {

@@ -84,7 +84,7 @@ fn blue_redeployed(o: &Observed, attempt: &Attempt) -> Option<End> {
     let blue = o.recorded_blue(&attempt.blue)?;
     let newest = o.newest_replica_set(&blue.uid)?;
     (newest.uid != attempt.blue.replica_set || !blue.is_as_recorded(&attempt.blue)).then(|| {
-        let who = super::facts::last_foreign(&blue.managers);
+        let who = o.another_folded(blue).unwrap_or_else(|| super::facts::last_foreign(&blue.managers));
         End::new(Reason::BlueRedeployed, format!("{who} deployed another version of {} meanwhile.", blue.name))
     })
 }

@@ -4,11 +4,15 @@
 //! Each is a function of what was seen and what is about to be written, with the reason for it. They share the planner's
 //! words, not its reasoning: a planner that is wrong is caught here.
 
+mod left;
+mod records;
+
 use crate::api::Attempt;
-use crate::api::names::{self, POD_TEMPLATE_HASH, SLOT};
+use crate::api::names::{self, Mark, POD_TEMPLATE_HASH, SLOT};
 
 use super::Action;
 use super::observed::{Map, Observed};
+use left::{deleted_candidate, is_left, left_behind, leftover};
 
 /// A broken invariant.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -42,9 +46,10 @@ pub const ALL: &[(&str, Invariant)] = &[
     ("writes-are-fenced", writes_are_fenced),
     ("no-candidate-before-the-scan", no_candidate_before_the_scan),
     ("one-claim", one_claim),
-    ("milestones-only-grow", milestones_only_grow),
-    ("the-latch-is-for-good", the_latch_is_for_good),
-    ("remediated-means-gone", remediated_means_gone),
+    ("milestones-only-grow", records::milestones_only_grow),
+    ("the-latch-is-for-good", records::the_latch_is_for_good),
+    ("remediated-means-gone", records::remediated_means_gone),
+    ("left-by-the-gone-only", left::by_the_gone_only),
 ];
 
 /// The first invariant that carrying out `action` would break.
@@ -100,6 +105,12 @@ fn enough_before_the_switch(o: &Observed, action: &Action) -> Option<String> {
     (ready < enough).then(|| format!("switch of {} with {ready} of {enough} pods ready", service.name))
 }
 
+/// True for a mark of this hotfix.
+fn is_own_mark(o: &Observed, mark: Option<&String>) -> bool {
+    let mark = mark.map(|mark| Mark::parse(mark));
+    mark.as_ref().and_then(Mark::owner).is_some_and(|owner| owner.uid == o.hotfix.uid)
+}
+
 /// What we write to a selector is the owner's, or that plus the slot, or in a seal that plus blue's hash; never less.
 fn selectors_are_the_owners(o: &Observed, action: &Action) -> Option<String> {
     let (service, from, to, extra): (_, &Map, &Map, &[&str]) = match action {
@@ -111,12 +122,18 @@ fn selectors_are_the_owners(o: &Observed, action: &Action) -> Option<String> {
     let Some(seen) = o.services.iter().find(|seen| seen.uid == service.uid) else {
         return Some(format!("{} of {}, which was not seen", action.name(), service.name));
     };
-    let owners = match attempt(o) {
-        Some(attempt) => seen.returned_selector(attempt),
+    // Only an attempt of this hotfix has a record of what a selector was.
+    let own = match action {
+        Action::Seal { mark, .. } => is_own_mark(o, Some(mark)),
+        Action::Unpin { .. } => is_own_mark(o, seen.mark_text()),
+        _ => true,
+    };
+    let owners = match attempt(o).filter(|_| own) {
+        Some(attempt) => seen.returned_selector(&attempt.services),
         None => seen.owner_selector(),
     };
     let mut rest = to.clone();
-    for key in extra {
+    for key in extra.iter().filter(|_| own) {
         if !owners.contains_key(*key) {
             rest.remove(*key);
         }
@@ -133,8 +150,12 @@ fn selectors_are_the_owners(o: &Observed, action: &Action) -> Option<String> {
 
 /// On the way forward no selector of ours names a ReplicaSet; on the way back only under the fence.
 fn pins_only_in_a_fenced_seal(o: &Observed, action: &Action) -> Option<String> {
-    let Action::Seal { service, was, to, .. } = action else { return None };
+    let Action::Seal { service, was, mark, from, to, .. } = action else { return None };
     let hash = to.get(POD_TEMPLATE_HASH)?;
+    if !is_own_mark(o, Some(mark)) && from.get(POD_TEMPLATE_HASH) == Some(hash) {
+        // The owner's own: it is never added for a hotfix that is gone.
+        return None;
+    }
     let attempt = attempt(o)?;
     let fenced = was.as_deref() == Some(&names::hold(&o.hotfix.uid, attempt.number));
     let serves = o.blue_pods().iter().any(|pod| pod.serves() && pod.labels.get(POD_TEMPLATE_HASH) == Some(hash));
@@ -144,15 +165,23 @@ fn pins_only_in_a_fenced_seal(o: &Observed, action: &Action) -> Option<String> {
 /// No write takes traffic from a side that serves to one with nothing ready, unless that side was given up by its owner
 /// or a person said so.
 fn no_traffic_to_a_dead_side(o: &Observed, action: &Action) -> Option<String> {
-    let (name, leaves_green) = match action {
-        Action::Seal { service, from, .. } => (&service.name, from.get(SLOT).is_some_and(|s| *s == slot(o))),
+    let (name, left) = match action {
+        Action::Seal { service, from, .. } => (&service.name, from.get(SLOT)),
         // Behind the owner's selector an open pod of the candidate answers too.
-        Action::Close(pod) => (&pod.name, true),
+        Action::Close(pod) => {
+            (&pod.name, o.pods.iter().find(|seen| seen.uid == pod.uid).and_then(|seen| seen.labels.get(SLOT)))
+        }
         _ => return None,
+    };
+    let ready = match left {
+        Some(left) if *left != slot(o) => o.slotted_pods(left).filter(|pod| pod.serves()).count(),
+        Some(_) => o.green_ready(),
+        None if matches!(action, Action::Close(_)) => o.green_ready(),
+        None => 0,
     };
     let given_up = o.namespace.terminating || o.blue.as_ref().is_none_or(super::observed::Workload::is_given_up);
     let released = o.hotfix.annotations.contains_key(names::RELEASE);
-    (leaves_green && !given_up && !released && o.green_ready() > 0 && o.blue_ready() == 0)
+    (ready > 0 && !given_up && !released && o.blue_ready() == 0)
         .then(|| format!("{} of {name} while the candidate serves and nothing of blue is ready", action.name()))
 }
 
@@ -171,8 +200,8 @@ fn no_write_over_anothers_mark(o: &Observed, action: &Action) -> Option<String> 
     if matches!(action, Action::Hold { .. }) && (seen.mark_text().is_some() || seen.selector.contains_key(SLOT)) {
         return Some(format!("hold of {}, which has a mark or a slot", seen.name));
     }
-    (o.is_anothers(seen) && !seen.selects_slot(&slot(o)))
-        .then(|| format!("{} of {}, which another hotfix has", action.name(), seen.name))
+    let ours = seen.selects_slot(&slot(o)) || is_left(o, seen.selector.get(SLOT));
+    (o.is_anothers(seen) && !ours).then(|| format!("{} of {}, which another hotfix has", action.name(), seen.name))
 }
 
 /// Opened is only what is the candidate's by uid, has the gate, is up, and runs what was approved.
@@ -200,20 +229,34 @@ fn latch_before_destruction(o: &Observed, action: &Action) -> Option<String> {
         return None;
     }
     let over = attempt(o).is_none_or(|a| a.latch.is_some() || a.verified_at.is_some() || a.finished_at.is_some());
-    (!over).then(|| format!("{} before the attempt was over", action.name()))
+    // Of a hotfix that is gone the record is that of what it left.
+    let left = match action {
+        Action::DeleteGreen(target) => deleted_candidate(o, target).is_some_and(|seen| left_behind(o, &seen.labels)),
+        Action::DeleteBudget(target) => {
+            o.budgets.iter().any(|seen| seen.uid == target.uid && left_behind(o, &seen.labels))
+        }
+        Action::Close(pod) => o.pods.iter().any(|seen| seen.uid == pod.uid && is_left(o, seen.labels.get(SLOT))),
+        _ => false,
+    };
+    (!over && !left).then(|| format!("{} before the attempt was over", action.name()))
 }
 
 /// The candidate is destroyed only once no Service sends anything to it.
 fn closed_before_destruction(o: &Observed, action: &Action) -> Option<String> {
     let Action::DeleteGreen(target) = action else { return None };
-    let attempt = attempt(o)?;
-    let slot = slot(o);
-    let selected = o.services.iter().find(|service| service.selects_slot(&slot) && service.name != o.green_name());
-    if let Some(service) = selected {
+    let candidate = deleted_candidate(o, target);
+    let left = leftover(o).filter(|_| candidate.is_some_and(|seen| left_behind(o, &seen.labels)));
+    let (slot, undrained) = match (left, attempt(o)) {
+        (Some(left), _) => (left.slot.clone(), left.drained_from.is_none()),
+        (None, Some(attempt)) => (slot(o), attempt.promoting_at.is_some() && attempt.drained_from.is_none()),
+        (None, None) => return None,
+    };
+    let production = o.services.iter().filter(|service| !service.labels.contains_key(SLOT));
+    if let Some(service) = production.into_iter().find(|service| service.selects_slot(&slot)) {
         return Some(format!("deletion of {} while Service {} selects it", target.name, service.name));
     }
-    let undrained = attempt.promoting_at.is_some() && attempt.drained_from.is_none() && !o.namespace.terminating;
-    undrained.then(|| format!("deletion of {} before its traffic was drained", target.name))
+    (undrained && !o.namespace.terminating)
+        .then(|| format!("deletion of {} before its traffic was drained", target.name))
 }
 
 /// Until the hotfix is believed none of our writes touches the user's Deployment.
@@ -253,12 +296,10 @@ fn green_never_shrinks(o: &Observed, action: &Action) -> Option<String> {
     (*replicas < seen.replicas).then(|| format!("shrinking of {} from {} to {replicas}", green.name, seen.replicas))
 }
 
-/// What we delete carries our label.
+/// What we delete carries our label, or that of a hotfix that is gone and on record.
 fn only_ours_is_destroyed(o: &Observed, action: &Action) -> Option<String> {
     let (target, labels) = match action {
-        Action::DeleteGreen(target) => {
-            (target, o.green.as_ref().filter(|green| green.uid == target.uid).map(|green| &green.labels))
-        }
+        Action::DeleteGreen(target) => (target, deleted_candidate(o, target).map(|green| &green.labels)),
         Action::DeletePreview(target) => {
             (target, o.services.iter().find(|service| service.uid == target.uid).map(|service| &service.labels))
         }
@@ -270,7 +311,7 @@ fn only_ours_is_destroyed(o: &Observed, action: &Action) -> Option<String> {
     let ours = labels.is_some_and(|labels| {
         let made = labels.get(names::ATTEMPT).and_then(|number| number.parse::<i64>().ok());
         let later = made.zip(attempt(o)).is_some_and(|(made, attempt)| made > attempt.number);
-        labels.get(names::HOTFIX_UID) == Some(&o.hotfix.uid) && !later
+        labels.get(names::HOTFIX_UID) == Some(&o.hotfix.uid) && !later || left_behind(o, labels)
     });
     (!ours).then(|| format!("{} of {}, which is not ours, or of a later attempt", action.name(), target.name))
 }
@@ -295,12 +336,21 @@ fn writes_are_fenced(o: &Observed, action: &Action) -> Option<String> {
         | Action::Seal { service, .. }
         | Action::Unpin { service, .. }
         | Action::Unmark { service, .. } => o.services.iter().any(|seen| seen.versioned() == *service),
-        Action::DeleteGreen(target) => o.green.as_ref().is_some_and(|seen| seen.target() == *target),
+        Action::DeleteGreen(target) => deleted_candidate(o, target).is_some_and(|seen| seen.target() == *target),
         Action::DeletePreview(target) => o.services.iter().any(|seen| seen.target() == *target),
         Action::DeleteBudget(target) => {
             o.budgets.iter().any(|seen| (&seen.name, &seen.uid) == (&target.name, &target.uid))
         }
-        Action::DeleteJob(target) => o.runs.iter().any(|seen| (&seen.job, &seen.uid) == (&target.name, &target.uid)),
+        Action::DeleteJob(target) => {
+            let mut runs = o.runs.iter().map(|seen| (&seen.job, &seen.uid));
+            let mut left = o
+                .strays
+                .jobs
+                .iter()
+                .filter(|job| leftover(o).is_some_and(|left| left.hotfix.as_ref() == Some(&job.hotfix)));
+            runs.any(|seen| seen == (&target.name, &target.uid))
+                || left.any(|seen| (&seen.name, &seen.uid) == (&target.name, &target.uid))
+        }
         Action::Unclaim(target) => {
             o.claim.as_ref().is_some_and(|seen| (&seen.name, &seen.uid) == (&target.name, &target.uid))
         }
@@ -328,44 +378,4 @@ fn one_claim(o: &Observed, action: &Action) -> Option<String> {
     }
     let claim = o.claim.as_ref().filter(|claim| claim.holder != o.hotfix.uid)?;
     o.is_alive(&claim.holder).then(|| format!("{} while hotfix {} has the claim", action.name(), claim.holder_name))
-}
-
-/// Within an attempt no milestone is taken back.
-fn milestones_only_grow(o: &Observed, action: &Action) -> Option<String> {
-    let (Action::Record { status, .. }, Some(before)) = (action, attempt(o)) else { return None };
-    let Some(after) = status.attempt.as_ref() else { return Some("the attempt was forgotten".into()) };
-    if after.number != before.number {
-        let next = after.number == before.number + 1 && before.finished_at.is_some();
-        return (!next).then(|| format!("attempt {} followed {}", after.number, before.number));
-    }
-    let pairs = [
-        (before.scanned_at, after.scanned_at),
-        (before.staged_at, after.staged_at),
-        (before.analyzed_at, after.analyzed_at),
-        (before.approved_at, after.approved_at),
-        (before.promoting_at, after.promoting_at),
-        (before.converged_at, after.converged_at),
-        (before.verified_at, after.verified_at),
-        (before.drained_from, after.drained_from),
-        (before.finished_at, after.finished_at),
-    ];
-    pairs
-        .iter()
-        .any(|(before, after)| before.is_some() && before != after)
-        .then(|| "a milestone was taken back".to_owned())
-}
-
-/// A latch is set once and stays.
-fn the_latch_is_for_good(o: &Observed, action: &Action) -> Option<String> {
-    let (Action::Record { status, .. }, Some(before)) = (action, attempt(o)) else { return None };
-    let after = status.attempt.as_ref().filter(|after| after.number == before.number)?;
-    (before.latch.is_some() && before.latch != after.latch).then(|| "the latch was changed".to_owned())
-}
-
-/// Remediated is claimed only when every pod of the workload runs what was approved.
-fn remediated_means_gone(o: &Observed, action: &Action) -> Option<String> {
-    let Action::Record { status, .. } = action else { return None };
-    let attempt = status.attempt.as_ref().filter(|a| a.outcome == Some(crate::api::Outcome::Remediated))?;
-    let already = self::attempt(o).is_some_and(|before| before.outcome == attempt.outcome);
-    (!already && !o.old_version_is_gone(attempt)).then(|| "Remediated while the old image may still run".to_owned())
 }

@@ -11,6 +11,7 @@ const NEW: &str = "registry.example/web@sha256:222222222222222222222222222222222
 static SETTINGS: LazyLock<Settings> = LazyLock::new(|| Settings {
     checks_namespace: "hotfix-checks".into(),
     runner_image: "registry.example/hotfix-operator:0.1.0".into(),
+    api_request_max: Settings::API_REQUEST_MAX,
 });
 
 static HOTFIX: LazyLock<Hotfix> = LazyLock::new(|| Hotfix {

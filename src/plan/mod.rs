@@ -18,7 +18,10 @@ mod gate_run;
 mod interrupt;
 pub mod invariants;
 pub mod jobs;
+mod leaving;
+mod leftover;
 pub mod observed;
+pub mod others;
 mod preflight;
 mod rest;
 pub mod selector;
@@ -83,10 +86,16 @@ fn forward(o: &Observed, attempt: &Attempt, now: Timestamp) -> Step {
         let message = "spec.suspend is true: the next step is taken when it is false. Production was not touched.";
         return Step::trouble(Trouble::time(Reason::Suspended, message), None);
     }
-    match policy {
-        Ok(policy) => stage::claim(o, attempt).unwrap_or_else(|| prepare(o, attempt, policy, now)),
-        Err(trouble) => Step::trouble(trouble, None),
+    let policy = match policy {
+        Ok(policy) => policy,
+        Err(trouble) => return Step::trouble(trouble, None),
+    };
+    if let Some(step) = stage::claim(o, attempt) {
+        return step;
     }
+    // Another hotfix may have vanished since this attempt began.
+    let left = o.blue.as_ref().and_then(|blue| leftover::next(o, blue, now));
+    left.unwrap_or_else(|| prepare(o, attempt, policy, now))
 }
 
 /// The gates before any traffic: scan, stage, analyze, approve, full size.

@@ -25,7 +25,7 @@ pub type Map = BTreeMap<String, String>;
 pub struct Observed {
     /// Every Service of the namespace. Read first.
     pub services: Vec<Service>,
-    /// Every pod that carries blue's labels, or a slot of this hotfix. Read after the Services.
+    /// Every pod that carries blue's labels, or a slot of this hotfix or of a stray candidate. Read after the Services.
     pub pods: Vec<Pod>,
     /// The hotfix itself, read after them, at the version it had before them.
     pub hotfix: Hotfix,
@@ -51,8 +51,11 @@ pub struct Observed {
     pub pod_load_balancers: BTreeSet<String>,
     /// The Lease that claims blue.
     pub claim: Option<Claim>,
-    /// The other hotfixes of the namespace.
+    /// The other hotfixes: those of the same target, and all of the namespace where anything seen here is of another one.
+    /// Read after all that could be of one of them, so that what is of none of these is of one that is gone.
     pub others: Vec<Other>,
+    /// What other hotfixes made for this workload, and may have left.
+    pub strays: Strays,
     /// The check Jobs made for this hotfix, with what they printed once they ended.
     pub runs: Vec<Run>,
     /// The record.
@@ -70,6 +73,13 @@ pub struct Settings {
     pub checks_namespace: String,
     /// The operator's own image: it carries the runner into check pods.
     pub runner_image: String,
+    /// How long the API server works on a request before it gives it up: its `--request-timeout`.
+    pub api_request_max: std::time::Duration,
+}
+
+impl Settings {
+    /// What an API server is started with unless its administrator says otherwise.
+    pub const API_REQUEST_MAX: std::time::Duration = std::time::Duration::from_secs(60);
 }
 
 /// The hotfix, as its record tells of it.
@@ -374,6 +384,28 @@ pub struct Other {
     pub uid: String,
     /// True while it may still write: it has an attempt that is not finished.
     pub alive: bool,
+    /// Number of its current or last attempt; 0 before its first.
+    pub attempt: i64,
+}
+
+/// What other hotfixes made for this workload. Looked for only before the promotion, the only time it matters.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Strays {
+    /// Deployments with the name that another hotfix's candidate of this workload has.
+    pub candidates: Vec<Workload>,
+    /// Check Jobs of those of these hotfixes that are gone.
+    pub jobs: Vec<StrayJob>,
+}
+
+/// A check Job of another hotfix.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StrayJob {
+    /// Its name.
+    pub name: String,
+    /// Its UID.
+    pub uid: String,
+    /// UID of the hotfix it was made for.
+    pub hotfix: String,
 }
 
 /// A check Job.

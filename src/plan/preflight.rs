@@ -295,29 +295,20 @@ pub fn one_service(input: &Input<'_>, service: &Service) -> Option<Trouble> {
 }
 
 fn held_by_other(observed: &Observed, service: &Service) -> Option<Trouble> {
-    let owner = match service.mark()? {
-        Mark::Hold(owner) | Mark::Sealed(owner) => owner,
-        Mark::Foreign(value) => {
-            return Some(Trouble::person(
-                Reason::ServiceHeld,
-                format!(
-                    "Service {} carries the annotation {} with the value {value:?}, which no hotfix wrote; remove it.",
-                    service.name,
-                    names::MARK
-                ),
-            ));
-        }
-    };
-    (owner.uid != observed.hotfix.uid && observed.is_alive(&owner.uid)).then(|| {
-        Trouble::time(
+    if let Some(Mark::Foreign(value)) = service.mark() {
+        return Some(Trouble::person(
             Reason::ServiceHeld,
             format!(
-                "Service {} is held by hotfix {}; waiting until it is done.",
+                "Service {} carries the annotation {} with the value {value:?}, which no hotfix wrote; remove it.",
                 service.name,
-                observed.name_of(&owner.uid)
+                names::MARK
             ),
-        )
-    })
+        ));
+    }
+    let holder = observed.whose_service(service)?;
+    let message =
+        format!("Service {} is held by hotfix {}; waiting until it is done.", service.name, observed.name_of(&holder));
+    Some(Trouble::time(Reason::ServiceHeld, message))
 }
 
 fn load_balancers(input: &Input<'_>) -> Option<Trouble> {

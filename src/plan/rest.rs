@@ -8,17 +8,18 @@ use crate::api::{Attempt, Outcome};
 
 use super::action::Target;
 use super::begin::{self, Asked};
+use super::leaving::Leaving;
 use super::observed::Observed;
 use super::step::Step;
 use super::{Action, commands, wayout};
 
-/// A hotfix that came to rest looks once more after this long: the API server holds no request longer, so a create of ours
-/// that was in flight has landed by then, and is removed.
-const SWEEP: std::time::Duration = std::time::Duration::from_secs(75);
+/// How much longer than the API server works on a request one of ours may be under way in all: what is on the network when
+/// its sender dies is sent again for a few seconds, and proxies queue.
+const NETWORK: std::time::Duration = std::time::Duration::from_secs(15);
 
 /// The next step of a hotfix whose attempt is over.
 pub fn next(o: &Observed, attempt: &Attempt, now: Timestamp) -> Step {
-    if let Some(step) = wayout::clean(o, attempt, now) {
+    if let Some(step) = wayout::clean(o, &Leaving::own(o, attempt), now) {
         return step;
     }
     if let Some(step) = record(o, attempt) {
@@ -38,7 +39,9 @@ pub fn next(o: &Observed, attempt: &Attempt, now: Timestamp) -> Step {
     if let Some(step) = commands::stale_abort(o, attempt).filter(|_| !o.deleting()) {
         return step;
     }
-    let sweep = attempt.finished_at.map(|at| after(at.timestamp(), SWEEP)).filter(|sweep| now < *sweep);
+    // Once more when a create of ours that was in flight has landed or never will: what landed is removed.
+    let landed = o.settings.api_request_max + NETWORK;
+    let sweep = attempt.finished_at.map(|at| after(at.timestamp(), landed)).filter(|sweep| now < *sweep);
     Step::wait(sweep)
 }
 

@@ -1,7 +1,7 @@
-//! What a hotfix that is gone left on the Services of this workload: returned to their owners before anything begins.
+//! Marks of hotfixes that write no more, where no candidate is behind them: taken off before anything begins.
 //!
-//! A hotfix normally leaves by its own one way out. This is for one whose finalizer was taken off by hand, or whose last
-//! write came late.
+//! A hotfix normally leaves by its own one way out, and what one that is gone left of a candidate is taken away before this
+//! is asked. This is for a last write that came late.
 
 use crate::api::names::{self, Mark, SLOT};
 
@@ -18,7 +18,8 @@ pub fn next(o: &Observed, blue: &Workload) -> Option<Action> {
 fn clear(o: &Observed, service: &Service) -> Option<Action> {
     let mark = service.mark();
     let owner = mark.as_ref().and_then(Mark::owner);
-    if owner.is_some_and(|owner| o.is_alive(&owner.uid)) || matches!(mark, Some(Mark::Foreign(_))) {
+    let own = owner.is_some_and(|owner| o.is_alive(&owner.uid));
+    if own || o.whose_service(service).is_some() || matches!(mark, Some(Mark::Foreign(_))) {
         return None;
     }
     if service.selector.contains_key(SLOT) || service.is_pinned() || matches!(mark, Some(Mark::Hold(_))) {
@@ -43,6 +44,12 @@ pub fn unmark(service: &Service) -> Action {
         managers: ours(&service.managers),
         annotations: annotations(service),
     }
+}
+
+/// The write that takes our managedFields entries off the user's Deployment, where there are any.
+pub fn disown(blue: &Workload) -> Option<Action> {
+    let managers = ours(&blue.managers);
+    (!managers.is_empty()).then(|| Action::Disown { blue: blue.versioned(), managers })
 }
 
 /// Places of our entries in managedFields.

@@ -10,6 +10,7 @@ use crate::api::{
 };
 
 use super::observed::Observed;
+use super::others;
 use super::step::{Need, Trouble};
 
 /// Fills in what is derived: phase, traffic, conditions, observed generation.
@@ -73,7 +74,8 @@ fn traffic(status: &SecurityHotfixStatus) -> Option<Side> {
 
 fn wanted(status: &SecurityHotfixStatus, phase: Phase, observed: &Observed, trouble: Option<&Trouble>) -> Vec<Wanted> {
     let attempt = status.attempt.as_ref();
-    let mut all = summary(attempt, phase, observed, trouble);
+    let left = status.leftover.as_ref().map(|left| Trouble::time(Reason::LeftBehind, others::what_is_left(left)));
+    let mut all = summary(attempt, phase, observed, trouble.or(left.as_ref()));
     all.extend(gates(attempt, phase));
     all.push(rolled_back(attempt));
     all.push(Wanted {

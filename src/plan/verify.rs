@@ -131,7 +131,11 @@ pub fn put_back(o: &Observed, attempt: &Attempt, service: &Service, now: Timesta
             changed(o, attempt, service, "put back the selector of", now)
         }
         Some(again) if again.service == service.name && again.resource_version == service.resource_version => {
-            Step::act(cutover::switch(o, attempt, service))
+            // Whoever put the selector back may have given the candidate its owner back, too.
+            let green = o.own_green(&names::slot(&o.hotfix.uid, attempt.number));
+            let disowned =
+                green.zip(o.recorded_blue(&attempt.blue)).and_then(|(green, blue)| stage::grow(o, green, blue));
+            Step::act(disowned.unwrap_or_else(|| cutover::switch(o, attempt, service)))
         }
         Some(_) => changed(o, attempt, service, "put back, for the second time, the selector of", now),
         None => {

@@ -8,15 +8,16 @@ use jiff::Timestamp;
 
 use crate::api::names::{self, POD_TEMPLATE_HASH, RELEASE, SLOT};
 use crate::api::time::{Moment, after};
-use crate::api::{Attempt, Outcome, Reason};
+use crate::api::{Attempt, Leftover, Outcome, Reason};
 
 use super::action::Target;
 use super::decision::{ACTIONS_MAX, Note};
-use super::observed::{Observed, Service};
+use super::leaving::Leaving;
+use super::observed::{Map, Observed, Service};
 use super::stage::{self, LOOK_AGAIN};
 use super::status::outcome_message;
 use super::step::{Step, Trouble};
-use super::{Action, stale};
+use super::{Action, others, stale};
 
 /// Time for clients that were told of the candidate's addresses to stop using them. kube-proxy needs one of its syncs, a
 /// client that resolves a headless Service by itself needs its DNS answer to expire.
@@ -29,146 +30,146 @@ pub const AUTOMATIC_MAX: i32 = 3;
 
 /// The next step of an attempt that is latched: return, remove, remember.
 pub fn back(o: &Observed, attempt: &Attempt, now: Timestamp) -> Step {
+    let leaving = Leaving::own(o, attempt);
     if attempt.promoting_at.is_some()
-        && let Some(step) = close(o, attempt, now)
+        && let Some(step) = close(o, &leaving, now)
     {
         return step;
     }
-    if let Some(step) = clean(o, attempt, now) {
+    if let Some(step) = clean(o, &leaving, now) {
         return step;
     }
     finish(o, attempt, outcome(o, attempt), now)
 }
 
-/// Seal, close, unpin, drain: what makes an attempt harmless. `None` once it is.
-pub fn close(o: &Observed, attempt: &Attempt, now: Timestamp) -> Option<Step> {
-    if let Some(step) = seal(o, attempt) {
+/// Seal, close, unpin, drain: what makes harmless whatever leaves. `None` once it is.
+pub fn close(o: &Observed, leaving: &Leaving<'_>, now: Timestamp) -> Option<Step> {
+    if let Some(step) = seal(o, leaving) {
         return Some(step);
     }
-    let services = o.recorded_services(attempt);
-    let pinned = services.iter().find(|service| service.is_pinned());
-    if let Some(service) = pinned.filter(|_| !is_recorded_version(o, attempt) || o.blue_ready() == 0) {
-        return Some(Step::act(unpin(service, attempt)));
+    let pinned = leaving.services.iter().find(|service| service.is_pinned());
+    if let Some(service) = pinned.filter(|service| !leaving.blue_is_as_pinned(o, service) || o.blue_ready() == 0) {
+        return Some(Step::act(unpin(service, leaving)));
     }
-    let slot = names::slot(&o.hotfix.uid, attempt.number);
     // A pod that was born without our gate cannot be closed: its kubelet would call it ready again. It goes with the
     // candidate.
     let open: Vec<Action> = o
-        .slotted_pods(&slot)
+        .slotted_pods(&leaving.slot)
         .filter(|pod| !pod.ended && pod.is_gated() && !pod.is_closed())
         .take(ACTIONS_MAX)
         .map(|pod| Action::Close(pod.versioned()))
         .collect();
     if !open.is_empty() {
         // Blue may have died since the seal: then the candidate still answers behind the owner's selector.
-        return Some(blue_not_ready(o, attempt).map_or(Step::Act(open), |trouble| Step::trouble(trouble, None)));
+        return Some(blue_not_ready(o, leaving).map_or(Step::Act(open), |trouble| Step::trouble(trouble, None)));
     }
     if let Some(service) = pinned {
-        return Some(Step::act(unpin(service, attempt)));
+        return Some(Step::act(unpin(service, leaving)));
     }
-    drain(o, attempt, &services, &slot, now)
+    drain(o, leaving, now)
 }
 
 /// The next seal that is missing, or why it is held back.
-pub fn seal(o: &Observed, attempt: &Attempt) -> Option<Step> {
-    let slot = names::slot(&o.hotfix.uid, attempt.number);
-    let service = o.recorded_services(attempt).into_iter().find(|service| {
-        let sealed = service.is_sealed_by(&o.hotfix.uid, attempt.number);
+pub fn seal(o: &Observed, leaving: &Leaving<'_>) -> Option<Step> {
+    let service = leaving.services.iter().find(|service| {
         // After the drain the mark is taken off again; only a selector that still names us is then wrong.
         // A Service that another hotfix has is not ours to seal: its mark voids what we still have in flight.
-        let unsealed = !sealed && attempt.drained_from.is_none() && !o.is_anothers(service);
+        let unsealed = !leaving.has_sealed(service) && leaving.drained_from().is_none() && !o.is_anothers(service);
         // One without a selector sends nothing anywhere by it, and every switch in flight tests for another one.
-        !service.selector.is_empty() && (service.selects_slot(&slot) || unsealed)
+        !service.selector.is_empty() && (leaving.diverts(service) || unsealed)
     })?;
-    if service.selects_slot(&slot)
-        && let Some(trouble) = blue_not_ready(o, attempt)
+    if leaving.diverts(service)
+        && let Some(trouble) = blue_not_ready(o, leaving)
     {
         return Some(Step::trouble(trouble, None));
     }
-    let mut to = service.returned_selector(attempt);
-    if let Some(hash) = pin(o, attempt, service, &slot) {
+    let mut to = leaving.returned_selector(service);
+    if to.is_empty() {
+        return Some(Step::trouble(without_selector(service, leaving), None));
+    }
+    if let Some(hash) = pin(o, leaving, service) {
         to.insert(POD_TEMPLATE_HASH.to_owned(), hash);
     }
-    Some(Step::act(Action::Seal {
+    Some(Step::act(sealed(service, leaving, to)))
+}
+
+fn sealed(service: &Service, leaving: &Leaving<'_>, to: Map) -> Action {
+    Action::Seal {
         service: service.versioned(),
         was: service.mark_text().cloned(),
-        mark: names::sealed(&o.hotfix.uid, attempt.number),
+        mark: names::sealed(leaving.uid, leaving.number),
         from: service.selector.clone(),
         to,
         annotations: stale::annotations(service),
-    }))
+    }
+}
+
+/// Nothing but a slot is left of the selector, and nobody has a record of what it was.
+fn without_selector(service: &Service, leaving: &Leaving<'_>) -> Trouble {
+    Trouble::person(
+        Reason::ServiceUnsupported,
+        format!(
+            "Service {} selects nothing but the candidate that {} left; give it its own selector, and the traffic is returned.",
+            service.name,
+            leaving.who()
+        ),
+    )
 }
 
 /// The hash of blue's ReplicaSet, where the seal must name it: a candidate that is sick but ready would otherwise share the
-/// traffic until its closing has reached every kube-proxy.
-fn pin(o: &Observed, attempt: &Attempt, service: &Service, slot: &str) -> Option<String> {
+/// traffic until its closing has reached every kube-proxy. What is of a hotfix that is gone is never pinned: which
+/// ReplicaSet it began with went with its record, and whether its candidate is sick.
+fn pin(o: &Observed, leaving: &Leaving<'_>, service: &Service) -> Option<String> {
+    let attempt = leaving.attempt()?;
     let sick_but_ready = attempt.latch.is_some() && attempt.verified_at.is_none() && o.green_ready() > 0;
-    let fenced = service.is_held_by(&o.hotfix.uid, attempt.number) && service.selects_slot(slot);
+    let fenced = service.is_held_by(leaving.uid, leaving.number) && leaving.diverts(service);
     let serves =
         o.blue_pods().iter().any(|pod| pod.serves() && pod.controller.as_ref() == Some(&attempt.blue.replica_set));
-    (sick_but_ready && fenced && serves && is_recorded_version(o, attempt)).then(|| attempt.blue.template_hash.clone())
-}
-
-/// True when blue still runs the ReplicaSet the attempt began with, and no other.
-fn is_recorded_version(o: &Observed, attempt: &Attempt) -> bool {
-    o.recorded_blue(&attempt.blue).is_some_and(|blue| {
-        !blue.is_given_up()
-            && blue.is_as_recorded(&attempt.blue)
-            && o.newest_replica_set(&blue.uid).is_some_and(|rs| rs.uid == attempt.blue.replica_set)
-    })
+    (sick_but_ready && fenced && serves && leaving.blue_is_as_pinned(o, service))
+        .then(|| attempt.blue.template_hash.clone())
 }
 
 /// No write points a Service at a side with nothing ready while the other side serves, unless its owner gave that side up
 /// or a person said so.
-fn blue_not_ready(o: &Observed, attempt: &Attempt) -> Option<Trouble> {
+fn blue_not_ready(o: &Observed, leaving: &Leaving<'_>) -> Option<Trouble> {
     let blue = o.blue.as_ref().filter(|blue| !blue.is_given_up())?;
-    if o.namespace.terminating || o.blue_ready() > 0 || o.green_ready() == 0 {
+    if o.namespace.terminating || o.blue_ready() > 0 || leaving.ready(o) == 0 {
         return None;
     }
-    let released = o.hotfix.annotations.get(RELEASE).and_then(|value| value.split('/').next()?.trim().parse().ok());
-    if released == Some(attempt.number) {
+    let released = o.hotfix.annotations.get(RELEASE).and_then(|value| value.split('/').next());
+    if released.is_some_and(|released| released.trim() == leaving.release()) {
         return None;
     }
+    let whose = leaving.leftover().map_or_else(
+        || "the candidate".to_owned(),
+        |left| format!("the candidate that {} left", others::who_left(left)),
+    );
     Some(Trouble::person(
         Reason::BlueNotReady,
         format!(
-            "The traffic should go back to {name}, but no pod of it is ready while the candidate serves. Waiting for {name} to recover; to send the traffic back regardless, annotate the hotfix with {RELEASE}=\"{}/<reason>\".",
-            attempt.number,
+            "The traffic should go back to {name}, but no pod of it is ready while {whose} serves. Waiting for {name} to recover; to send the traffic back regardless, annotate the hotfix with {RELEASE}=\"{}/<reason>\".",
+            leaving.release(),
             name = blue.name,
         ),
     ))
 }
 
-fn unpin(service: &Service, attempt: &Attempt) -> Action {
+fn unpin(service: &Service, leaving: &Leaving<'_>) -> Action {
     Action::Unpin {
         service: service.versioned(),
         from: service.selector.clone(),
-        to: service.returned_selector(attempt),
+        to: leaving.returned_selector(service),
     }
 }
 
 /// Waits until the candidate is out of every slice, remembers when that was first seen, and waits out the drain.
-fn drain(o: &Observed, attempt: &Attempt, services: &[&Service], slot: &str, now: Timestamp) -> Option<Step> {
-    let Some(from) = attempt.drained_from else {
-        if !o.namespace.terminating && !o.no_green_endpoint_is_ready(services, slot) {
+fn drain(o: &Observed, leaving: &Leaving<'_>, now: Timestamp) -> Option<Step> {
+    let services = leaving.reached_by(o);
+    let Some(from) = leaving.drained_from() else {
+        if !o.namespace.terminating && !o.no_green_endpoint_is_ready(&services, &leaving.slot) {
             return Some(Step::wait(Some(after(now, LOOK_AGAIN))));
         }
-        let mut closed = attempt.clone();
-        closed.drained_from = Some(Moment::new(now));
-        let names: Vec<&str> = services.iter().map(|service| service.name.as_str()).collect();
-        let note = match &attempt.latch {
-            Some(latch) => Note::warning(
-                latch.reason,
-                "ReturnTraffic",
-                format!("The traffic of {} is back: {}", names.join(", "), latch.message),
-            ),
-            None => Note::normal(
-                Reason::FoldingBack,
-                "ReturnTraffic",
-                format!("The traffic of {} is back on the Deployment's own pods.", names.join(", ")),
-            ),
-        };
-        return Some(stage::record(o, closed, vec![note]));
+        return Some(drained(o, leaving, now));
     };
     let drained =
         after(from.timestamp(), if services.iter().any(|service| service.headless) { DRAIN_HEADLESS } else { DRAIN });
@@ -176,75 +177,76 @@ fn drain(o: &Observed, attempt: &Attempt, services: &[&Service], slot: &str, now
     (now < drained && !o.namespace.terminating).then(|| Step::wait(Some(drained)))
 }
 
-/// True for what this hotfix made in this attempt or before it. What a later attempt made is seen where the hotfix was
-/// read before it began; it serves, or will.
-fn is_left(o: &Observed, labels: &super::observed::Map, attempt: &Attempt) -> bool {
-    labels.get(names::HOTFIX_UID) == Some(&o.hotfix.uid)
-        && labels
-            .get(names::ATTEMPT)
-            .and_then(|number| number.parse().ok())
-            .is_none_or(|made: i64| made <= attempt.number)
+/// Records that nothing of it can take traffic any more.
+fn drained(o: &Observed, leaving: &Leaving<'_>, now: Timestamp) -> Step {
+    let names: Vec<&str> = leaving.services.iter().map(|service| service.name.as_str()).collect();
+    let names = names.join(", ");
+    let from = Some(Moment::new(now));
+    let warning = |reason, text| Note::warning(reason, "ReturnTraffic", text);
+    let Some(attempt) = leaving.attempt() else {
+        let who = leaving.who();
+        let text = if names.is_empty() {
+            format!("The candidate that {who} left cannot take traffic any more.")
+        } else {
+            format!("The traffic of {names} is back from the candidate that {who} left.")
+        };
+        let mut status = o.status().clone();
+        status.leftover = leaving.leftover().map(|left| Leftover { drained_from: from, ..left.clone() });
+        return Step::Record(Box::new(status), vec![warning(Reason::LeftBehind, text)]);
+    };
+    let note = match &attempt.latch {
+        Some(latch) => warning(latch.reason, format!("The traffic of {names} is back: {}", latch.message)),
+        None => Note::normal(
+            Reason::FoldingBack,
+            "ReturnTraffic",
+            format!("The traffic of {names} is back on the Deployment's own pods."),
+        ),
+    };
+    stage::record(o, Attempt { drained_from: from, ..attempt.clone() }, vec![note])
 }
 
-/// The next of what the hotfix made that is still there. `None` once nothing is.
-pub fn clean(o: &Observed, attempt: &Attempt, now: Timestamp) -> Option<Step> {
-    let ours = |labels: &super::observed::Map| is_left(o, labels, attempt);
-    if let Some(preview) =
-        o.services.iter().find(|service| service.name == o.green_name() && ours(&service.labels) && !service.deleting)
-    {
+/// The next of what was made that is still there. `None` once nothing is.
+pub fn clean(o: &Observed, leaving: &Leaving<'_>, now: Timestamp) -> Option<Step> {
+    let name = leaving.candidate_name(o);
+    let mut made = o.services.iter().filter(|service| service.name == name && leaving.made(&service.labels));
+    if let Some(preview) = made.find(|service| !service.deleting) {
         return Some(Step::act(Action::DeletePreview(preview.target())));
     }
-    if let Some(green) = o.green.as_ref().filter(|green| ours(&green.labels) && !green.deleting) {
+    let candidate = leaving.candidate(o);
+    if let Some(green) = candidate.filter(|green| !green.deleting) {
         return Some(Step::act(Action::DeleteGreen(green.target())));
     }
-    if let Some(run) = o.runs.iter().find(|run| ours(&run.labels)) {
-        return Some(Step::act(Action::DeleteJob(Target { name: run.job.clone(), uid: run.uid.clone() })));
+    if let Some(job) = leaving.job(o) {
+        return Some(Step::act(Action::DeleteJob(job)));
     }
-    let marked = o.services.iter().find(|service| {
-        let mark = service.mark();
-        let owner = mark.as_ref().and_then(names::Mark::owner);
-        owner.is_some_and(|owner| owner.uid == o.hotfix.uid && owner.attempt <= attempt.number)
-    });
-    if let Some(service) = marked {
-        return Some(if service.selector.contains_key(SLOT) {
-            // Reached only by a write of ours that came late: it is undone before its mark is.
-            Step::act(Action::Seal {
-                service: service.versioned(),
-                was: service.mark_text().cloned(),
-                mark: names::sealed(&o.hotfix.uid, attempt.number),
-                from: service.selector.clone(),
-                to: service.returned_selector(attempt),
-                annotations: stale::annotations(service),
-            })
+    if let Some(service) = o.services.iter().find(|service| leaving.is_marked(service)) {
+        return Some(Step::act(if service.selector.contains_key(SLOT) {
+            // Reached only by a write that came late: it is undone before its mark is.
+            sealed(service, leaving, leaving.returned_selector(service))
         } else {
-            Step::act(stale::unmark(service))
-        });
+            stale::unmark(service)
+        }));
     }
     // A mark that somebody took off leaves our entries in managedFields behind.
-    let signed = o.recorded_services(attempt).into_iter().find(|service| {
-        attempt.finished_at.is_none()
-            && service.mark_text().is_none()
+    let under_way = leaving.attempt().is_some_and(|attempt| attempt.finished_at.is_none());
+    let signed = leaving.services.iter().filter(|_| under_way).find(|service| {
+        service.mark_text().is_none()
             && !service.selector.contains_key(SLOT)
             && !stale::ours(&service.managers).is_empty()
     });
     if let Some(service) = signed {
         return Some(Step::act(stale::unmark(service)));
     }
-    if let Some(blue) = o.recorded_blue(&attempt.blue) {
-        let managers = stale::ours(&blue.managers);
-        if !managers.is_empty() {
-            return Some(Step::act(Action::Disown { blue: blue.versioned(), managers }));
-        }
+    if let Some(action) = leaving.blue(o).and_then(stale::disown) {
+        return Some(Step::act(action));
     }
-    let gone = o.green.as_ref().is_none_or(|green| !ours(&green.labels))
-        && !o
-            .pods
-            .iter()
-            .any(|pod| pod.labels.get(SLOT).is_some_and(|slot| *slot == names::slot(&o.hotfix.uid, attempt.number)));
-    if !gone {
+    let pods = o.slotted_pods(&leaving.slot).next().is_some();
+    // Pods of nobody are closed, and nobody is going to delete them.
+    let nobodys = leaving.leftover().is_some_and(|left| left.hotfix.is_none());
+    if candidate.is_some() || pods && !nobodys {
         return Some(Step::wait(Some(after(now, LOOK_AGAIN))));
     }
-    let budget = o.budgets.iter().find(|budget| ours(&budget.labels))?;
+    let budget = o.budgets.iter().find(|budget| leaving.made(&budget.labels))?;
     Some(Step::act(Action::DeleteBudget(Target { name: budget.name.clone(), uid: budget.uid.clone() })))
 }
 

@@ -12,12 +12,12 @@ mod world;
 
 mod chaos;
 mod gates;
+mod gone;
 mod happy;
 mod moments;
 mod narrator;
 mod order;
 mod people;
-mod properties;
 mod refusals;
 mod rollback;
 mod story;

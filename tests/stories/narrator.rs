@@ -321,6 +321,12 @@ fn news(old: &SecurityHotfixStatus, new: &SecurityHotfixStatus) -> String {
         }
         news.extend(milestones(before.as_ref(), &now));
     }
+    match (&old.leftover, &new.leftover) {
+        (None, Some(_)) => news.push("what is gone left something".into()),
+        (Some(_), None) => news.push("nothing of it is left".into()),
+        (Some(old), Some(new)) if old != new => news.push("its traffic returned".into()),
+        _ => {}
+    }
     if old.last_handled != new.last_handled {
         news.push("command handled".into());
     }

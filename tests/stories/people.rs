@@ -1,13 +1,14 @@
 //! People and their tools, who change things meanwhile: they win, and the operator says who it was.
 
-use securityhotfix::api::names;
+use securityhotfix::api::{Attempt, names};
 use securityhotfix::plan::observed::{Budget, Map, Owns};
+use securityhotfix::plan::{Action, decide};
 
 use crate::moments::{
     analyzing, at_once, finished, folding, folding_again, growing, held, left_out, opened, rolling_back, scanning,
     set_again, staging, switched, verified, verifying,
 };
-use crate::story::Story;
+use crate::story::{Order, Story};
 use crate::world::World;
 use crate::world::arrange::{BLUE, V1, V2, V3, V4, V5};
 
@@ -24,6 +25,49 @@ fn two_hotfixes_asked_for_at_once_do_not_mix() {
         .given("Another hotfix asks for v2 as well.", |w: &mut World| w.ask("web-second", V2))
         .with_two_ends()
         .tell("two_hotfixes_at_once");
+}
+
+#[test]
+fn a_hotfix_that_another_has_overtaken_names_it() {
+    let mut world = Story::of("Two hotfixes begun at the same moment, one of which folds back").world_after(folding);
+    let begun = world.hotfix().unwrap().status.attempt.clone().unwrap();
+    let begun = Attempt {
+        services: Vec::new(),
+        green: None,
+        scanned_at: None,
+        staged_at: None,
+        promoting_at: None,
+        converged_at: None,
+        verified_at: None,
+        ..begun
+    };
+    world.ask("web-second", V2);
+    world.hotfixes.get_mut("web-second").unwrap().status.attempt = Some(begun);
+    let decision = decide(&world.observe("web-second").unwrap(), world.now);
+    let [Action::Record { status, .. }] = decision.actions.as_slice() else { panic!("{decision:?}") };
+    let latch = status.attempt.as_ref().and_then(|attempt| attempt.latch.clone()).unwrap();
+    assert_eq!(latch.message, "Hotfix web-cve-2024-22195 deployed another version of web meanwhile.");
+}
+
+#[test]
+fn an_abort_longer_than_is_remembered_is_handled_once() {
+    let told = Story::of("A long abort of another attempt")
+        .when(scanning, "somebody ends attempt 7, at length", |w: &mut World| {
+            w.annotate(names::ABORT, &format!("7/{}", "so ".repeat(200)));
+        })
+        .play(Order::Natural);
+    let handled = told.world.hotfix().and_then(|hotfix| hotfix.status.last_handled.clone());
+    assert_eq!(handled.and_then(|handled| handled.abort).map(|abort| abort.len()), Some(256));
+}
+
+#[test]
+fn an_abort_is_told_by_its_number_alone() {
+    let told = Story::of("An abort with a tab before its number")
+        .when(scanning, "somebody ends attempt 1", |w: &mut World| w.annotate(names::ABORT, "\t1/enough"))
+        .play(Order::Natural);
+    let attempt = told.world.hotfix().and_then(|hotfix| hotfix.status.attempt.clone());
+    let latch = attempt.and_then(|attempt| attempt.latch);
+    assert_eq!(latch.map(|latch| latch.message).as_deref(), Some("A person ended attempt 1: enough"));
 }
 
 #[test]

@@ -1,9 +1,15 @@
 //! Rollouts that fail after traffic may have moved: it goes back, and nobody notices.
 
+use std::sync::Arc;
+use std::time::Duration;
+
+use jiff::SignedDuration;
+use securityhotfix::plan::decide;
+
 use crate::moments::{
     PHASES, analyzing, announced, finished, folding, in_trouble, rolling_back, scanning, switched, verifying,
 };
-use crate::story::Story;
+use crate::story::{Order, Story};
 use crate::world::World;
 use crate::world::arrange::V2;
 
@@ -145,6 +151,23 @@ fn a_create_that_lands_late_is_swept() {
         .given("Tests fail.", |w: &mut World| w.script.tests_fail = true)
         .when(finished, "a create of the candidate lands that was sent long before", World::land_late_create)
         .tell("late_create");
+}
+
+#[test]
+fn a_hotfix_looks_once_more_when_nothing_of_it_can_be_under_way_any_more() {
+    let story = Story::of("Tests fail").given("They do.", |w: &mut World| w.script.tests_fail = true);
+    let mut world = story.play(Order::Natural).world;
+    for (api_request_max, wait) in [(60, 75), (5, 20)] {
+        let name = world.hotfixes.keys().next().cloned().unwrap();
+        let finished = world.hotfixes[&name].status.attempt.as_ref().and_then(|attempt| attempt.finished_at).unwrap();
+        Arc::make_mut(&mut world.settings).api_request_max = Duration::from_secs(api_request_max);
+        let look = |after: i64| {
+            let now = finished.timestamp() + SignedDuration::from_secs(after);
+            let wake = decide(&world.observe(&name).unwrap(), now).wake;
+            wake.map(|wake| wake.duration_since(finished.timestamp()).as_secs())
+        };
+        assert_eq!((look(0), look(wait - 1), look(wait)), (Some(wait), Some(wait), None));
+    }
 }
 
 #[test]

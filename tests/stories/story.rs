@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use jiff::{SignedDuration, Timestamp};
 use securityhotfix::plan::observed::Owns;
-use securityhotfix::plan::{Action, Observed, decide};
+use securityhotfix::plan::{Action, decide};
 
 use crate::narrator::Narrator;
 use crate::order::Dice;
@@ -160,22 +160,6 @@ impl Story {
         teller.narrator.line(teller.world.now, "SEED", &seed.to_string());
         teller.later = acts;
         teller.play()
-    }
-
-    /// Every picture that is decided upon while it is told once, with the time it was taken.
-    pub fn pictures(self, order: Order) -> Vec<(Observed, Timestamp)> {
-        let mut teller = Teller::new(self, order);
-        let mut pictures = Vec::new();
-        loop {
-            teller.people();
-            let due = teller.world.operators.keys().find(|name| teller.world.operator_is_due(name)).cloned();
-            if let Some(observed) = due.and_then(|name| teller.world.observe(&name)) {
-                pictures.push((observed, teller.world.now));
-            }
-            if !teller.step() && !teller.wait() {
-                return pictures;
-            }
-        }
     }
 
     fn ends_alike(&self, told: &Told, other: &Told, who: &str) {

@@ -5,12 +5,13 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use jiff::Timestamp;
-use securityhotfix::api::{HotfixPolicySpec, SecurityCheckSpec, SecurityHotfixSpec, SecurityHotfixStatus};
+use securityhotfix::api::{SecurityHotfixSpec, SecurityHotfixStatus};
 use securityhotfix::plan::observed::{
-    Budget, Check, Hotfix, Manager, Map, Namespace, Owns, Policy, Service, Settings, Workload,
+    Budget, Hotfix, Manager, Map, Namespace, Owns, Policy, Service, Settings, Workload,
 };
 use serde_json::{Value, json};
 
+use super::policy::{checks, policy};
 use super::script::{Image, Script};
 use super::{Operator, World, map};
 
@@ -72,8 +73,10 @@ impl World {
             settings: Arc::new(Settings {
                 checks_namespace: "hotfix-system-checks".into(),
                 runner_image: "registry.example/hotfix-operator@sha256:0".into(),
+                api_request_max: Settings::API_REQUEST_MAX,
             }),
             last_green: None,
+            passed: BTreeSet::new(),
             hashes: BTreeMap::new(),
             writes: BTreeMap::new(),
         };
@@ -219,32 +222,4 @@ fn hotfix_spec(image: &str) -> SecurityHotfixSpec {
         "reason": "Jinja2 XSS, upgrade to 3.1.6",
     }))
     .unwrap()
-}
-
-fn policy() -> HotfixPolicySpec {
-    serde_json::from_value(json!({
-        "images": {"allow": ["registry.example/*"]},
-        "gates": {
-            "scan": [{"check": "trivy", "failOn": {"introduced": "High"}}],
-            "analyze": [{"check": "smoke", "args": {"path": "/healthz"}}],
-            "verify": [{"check": "deep-health"}],
-        },
-    }))
-    .unwrap()
-}
-
-fn checks() -> BTreeMap<String, Check> {
-    let container = |tool: &str| json!({"image": format!("registry.example/{tool}@sha256:7"), "command": [tool]});
-    let specs = [
-        ("trivy", json!({"scan": {"format": "TrivyJson", "container": container("trivy")}})),
-        ("smoke", json!({"test": {"container": container("smoke")}})),
-        ("deep-health", json!({"http": {"path": "/deep", "port": 8080}})),
-    ];
-    specs
-        .into_iter()
-        .map(|(name, spec)| {
-            let spec: SecurityCheckSpec = serde_json::from_value(spec).unwrap();
-            (name.to_owned(), Check { uid: format!("check-{name}"), generation: 1, spec })
-        })
-        .collect()
 }

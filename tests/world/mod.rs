@@ -14,6 +14,7 @@ pub mod controllers;
 pub mod laws;
 pub mod operator;
 pub mod people;
+pub mod policy;
 pub mod script;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -68,6 +69,8 @@ pub struct World {
     pub settings: Arc<Settings>,
     /// The candidate that was created last, to be created once more by a write that comes late.
     pub last_green: Option<Arc<Value>>,
+    /// Slots whose gates had passed, of hotfixes that are gone.
+    pub passed: BTreeSet<String>,
     /// Hashes of templates, by uid and generation of their Deployment.
     hashes: BTreeMap<(String, i64), String>,
     /// Writes of the operator, by what they were.

@@ -6,7 +6,9 @@ use std::collections::VecDeque;
 use jiff::Timestamp;
 use securityhotfix::api::names;
 use securityhotfix::plan::decision::Note;
-use securityhotfix::plan::observed::{Evidence, Map, Observed, Other, Pod, Service};
+use securityhotfix::plan::observed::{
+    Evidence, Hotfix, Map, Observed, Other, Pod, Service, StrayJob, Strays, Workload,
+};
 use securityhotfix::plan::{Action, Want, decide, invariants};
 
 use super::World;
@@ -40,6 +42,7 @@ pub enum Stage {
 pub struct Production {
     services: Vec<Service>,
     pods: Vec<Pod>,
+    candidates: Vec<Workload>,
     version: u64,
 }
 
@@ -139,8 +142,36 @@ impl World {
         Production {
             services: self.services.values().cloned().collect(),
             pods: self.pods.values().filter(|pod| concerns(&pod.labels)).cloned().collect(),
+            candidates: self.candidates_of_others(name),
             version: self.version,
         }
+    }
+
+    /// The candidates that other hotfixes made, as long as they matter to this one.
+    fn candidates_of_others(&self, name: &str) -> Vec<Workload> {
+        let Some(hotfix) = self.hotfixes.get(name) else { return Vec::new() };
+        let attempt = hotfix.status.attempt.as_ref();
+        if attempt.is_some_and(|attempt| attempt.promoting_at.is_some() && attempt.finished_at.is_none()) {
+            return Vec::new();
+        }
+        let others = self.deployments.values().filter(|deployment| {
+            let uid = deployment.labels.get(names::HOTFIX_UID).filter(|uid| **uid != hotfix.uid);
+            uid.is_some_and(|uid| names::green(&hotfix.spec.target.name, uid) == deployment.name)
+        });
+        others.cloned().collect()
+    }
+
+    fn strays(&self, hotfix: &Hotfix, candidates: Vec<Workload>, others: &[Other]) -> Strays {
+        let left = hotfix.status.leftover.as_ref().and_then(|left| left.hotfix.clone());
+        let made_for = candidates.iter().filter_map(|candidate| candidate.labels.get(names::HOTFIX_UID).cloned());
+        let gone: Vec<String> =
+            made_for.chain(left).filter(|uid| others.iter().all(|other| other.uid != *uid)).collect();
+        let jobs = self.jobs.values().filter(|job| gone.contains(&job.hotfix)).map(|job| StrayJob {
+            name: job.run.job.clone(),
+            uid: job.run.uid.clone(),
+            hotfix: job.hotfix.clone(),
+        });
+        Strays { candidates, jobs: jobs.collect() }
     }
 
     /// The second read: the hotfix, then everything else.
@@ -153,7 +184,10 @@ impl World {
             name: other.name.clone(),
             uid: other.uid.clone(),
             alive: other.status.attempt.as_ref().is_some_and(|attempt| attempt.finished_at.is_none()),
+            attempt: other.status.attempt.as_ref().map_or(0, |attempt| attempt.number),
         });
+        let others: Vec<Other> = others.collect();
+        let strays = self.strays(&hotfix, production.candidates, &others);
         // Of the Deployment the attempt is about, for as long as the claim on it is held.
         let attempt = hotfix.status.attempt.as_ref();
         let held = hotfix.finalizers.iter().any(|finalizer| finalizer == names::FINALIZER);
@@ -184,7 +218,8 @@ impl World {
             autoscalers: self.autoscalers.clone(),
             pod_load_balancers: self.pod_load_balancers.clone(),
             claim,
-            others: others.collect(),
+            others,
+            strays,
             runs: self.jobs.values().filter(|job| job.hotfix == hotfix.uid).map(|job| job.run.clone()).collect(),
             report: self.reports.get(&names::report(&hotfix.name, &hotfix.uid)).cloned(),
             evidence: self.operators.get(name).map(|operator| operator.evidence.clone()).unwrap_or_default(),

@@ -9,6 +9,7 @@ use kube::api::DeleteParams;
 use kube::{Api, ResourceExt};
 use securityhotfix::api::{SecurityHotfix, names};
 use serde_json::json;
+use tokio::sync::Mutex;
 
 use super::figures::{Figures, Measure, between, milliseconds, stamp};
 use super::trace::Trace;
@@ -64,11 +65,18 @@ pub struct Lane<'a> {
     web: Workload,
     patched: Published,
     seconds: u32,
+    alone: &'a Mutex<()>,
 }
 
 impl<'a> Lane<'a> {
-    /// Deploys the workload; the analysis will be one check Job that takes so many seconds.
-    pub async fn set(scene: &'a Scene<'a>, replicas: u32, seconds: u32) -> Result<Self, LabError> {
+    /// Deploys the workload; the analysis will be one check Job that takes so many seconds. Of the lanes that share `alone`
+    /// one at a time moves traffic.
+    pub async fn set(
+        scene: &'a Scene<'a>,
+        replicas: u32,
+        seconds: u32,
+        alone: &'a Mutex<()>,
+    ) -> Result<Self, LabError> {
         let lab = scene.lab;
         let no_cluster = || LabError::Unfit("measured on a local cluster only, for its audit log".to_owned());
         let cluster = lab.cluster().ok_or_else(no_cluster)?;
@@ -79,7 +87,7 @@ impl<'a> Lane<'a> {
         lab.apply(&manifest::fill(manifest::WEB, &places)).await?;
         scene.rolled_out(NAME).await?;
         let web = Workload { name: NAME.to_owned(), image };
-        Ok(Self { scene, cluster, audit: cluster.audit(), web, patched, seconds })
+        Ok(Self { scene, cluster, audit: cluster.audit(), web, patched, seconds, alone })
     }
 
     /// One run up to the end of the analysis; what follows is broken off.
@@ -101,6 +109,8 @@ impl<'a> Lane<'a> {
         let scene = self.scene;
         // Of a dead candidate the operator is to hear from the kubelet alone: a check that asks it could be sooner.
         self.policy(if failing == Failing::Sick { "[{check: bench-deep}]" } else { "[]" }).await?;
+        // Two rollouts at a time would wait for each other in kube-proxy, which rests for a second after each round.
+        let alone = self.alone.lock().await;
         let mark = self.audit.mark()?;
         scene.hotfix(name, &self.web, &self.patched).await?;
         self.until(name, "the staging", |it| it.staged_at.is_some()).await?;
@@ -122,6 +132,7 @@ impl<'a> Lane<'a> {
             Failing::Dead => None,
         };
         let ledger = clients.stop().await?;
+        drop(alone);
         scene.finished(name).await?;
         self.over(name).await?;
 

@@ -58,10 +58,9 @@ impl Series {
         Self { runs, lanes: runs.min(10), replicas: 1, check_seconds: 60, stagger }
     }
 
-    /// Each failure so many times. Most of a run is waiting, for the check and for the drain; three fit beside each other.
+    /// Each failure so many times. While one drains and is cleaned up, the next begins.
     fn rollouts(runs: usize) -> Self {
-        let stagger = Duration::from_millis(9_700);
-        Self { runs: runs * 2, lanes: (runs * 2).min(3), replicas: 2, check_seconds: 5, stagger }
+        Self { runs: runs * 2, lanes: 2, replicas: 2, check_seconds: 5, stagger: Duration::ZERO }
     }
 
     /// Each ending of a leader so many times, one after the other: there is one leader.
@@ -105,7 +104,7 @@ impl Which {
             }
             Self::Rollouts => {
                 let there = Series::rollouts(runs);
-                tell!("\n== {} rollouts that go back, with checks of 5 s, {} side by side", there.runs, there.lanes);
+                tell!("\n== {} rollouts that go back, with checks of 5 s, one at a time with its traffic", there.runs);
                 side_by_side(lab, "rollout", there, gathered, async |lane: &Lane<'_>, nth| {
                     let failing = if nth % 2 == 0 { Failing::Sick } else { Failing::Dead };
                     lane.there_and_back(&format!("run-{nth}"), failing, offset(nth)).await
@@ -248,14 +247,15 @@ fn side_by_side(
     run: impl AsyncFn(&Lane<'_>, usize) -> Result<Figures, LabError> + Sync,
 ) {
     let next = AtomicUsize::new(0);
+    let alone = tokio::sync::Mutex::new(());
     thread::scope(|scope| {
         for number in 0..series.lanes {
-            let (next, run) = (&next, &run);
+            let (next, run, alone) = (&next, &run, &alone);
             scope.spawn(move || {
                 thread::sleep(series.stagger * u32::try_from(number).unwrap_or(0));
                 let namespace = format!("bench-{name}-{number}");
                 let played = lab.scene(&namespace, async |scene| {
-                    let lane = Lane::set(scene, series.replicas, series.check_seconds).await?;
+                    let lane = Lane::set(scene, series.replicas, series.check_seconds, alone).await?;
                     loop {
                         let nth = next.fetch_add(1, Ordering::Relaxed);
                         if nth >= series.runs {

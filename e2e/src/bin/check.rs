@@ -1,21 +1,15 @@
 //! The programs of check Jobs in one binary; `hotfix_e2e::check` says what they are.
 
-use std::{
-    error::Error,
-    path::PathBuf,
-    process::{Command, ExitCode},
-    time::Duration,
-};
+use std::{error::Error, process::ExitCode, time::Duration};
 
 use clap::{Parser, Subcommand};
 use hotfix_e2e::check::{
     misbehave::Misbehaviour,
-    registry,
     smoke::{Outcome, Smoke},
 };
 use tokio::time;
 
-/// What a check Job runs: a smoke test, a scanner that needs its image fetched, or something that misbehaves.
+/// What a check Job runs: a smoke test, or something that misbehaves.
 #[derive(Debug, Parser)]
 struct Arguments {
     #[command(subcommand)]
@@ -44,15 +38,6 @@ enum What {
         /// Print a JUnit report.
         #[arg(long)]
         junit: bool,
-    },
-    /// Fetches an image into an archive and hands it to osv-scanner, whose report and status become this one's.
-    OsvScan {
-        /// The image, by digest.
-        #[arg(long, env = "IMAGE")]
-        image: String,
-        /// Where the archive is put: the one folder this writes to.
-        #[arg(long, default_value = "/tmp")]
-        folder: PathBuf,
     },
     /// Does what no check should.
     Misbehave {
@@ -88,18 +73,6 @@ async fn run(arguments: Arguments) -> Result<ExitCode, Box<dyn Error>> {
                     ExitCode::FAILURE
                 }
             })
-        }
-        What::OsvScan { image, folder } => {
-            let archive = folder.join("image.tar");
-            registry::fetch(&image, &archive).await?;
-            let mut scanner = Command::new("osv-scanner");
-            // Without all packages a clean report cannot be told from one of an image in which nothing was recognised.
-            scanner
-                .args(["scan", "image", "--offline", "--all-packages", "--format", "json", "--archive"])
-                .arg(&archive);
-            let status = scanner.status()?;
-            // A scanner that was killed has no status of its own.
-            Ok(status.code().and_then(|code| u8::try_from(code).ok()).map_or(ExitCode::FAILURE, ExitCode::from))
         }
         What::Misbehave { how } => Ok(how.run()?),
     }

@@ -5,7 +5,7 @@ use std::os::unix::process::CommandExt;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
-use hotfix_e2e::cluster::{Alive, Cluster, ClusterError, ClusterName, Node, Options};
+use hotfix_e2e::cluster::{Alive, ApiServer, Cluster, ClusterError, ClusterName, Node, Options};
 use hotfix_e2e::tools::Tool;
 
 /// A throw-away one-node Kubernetes cluster in a network namespace of its own. Needs root.
@@ -101,7 +101,7 @@ fn up(name: &ClusterName, node: Node) -> Result<(), ClusterError> {
     let running = Cluster::attach(name).ok().filter(all_alive);
     match running {
         Some(cluster) if cluster.node() == node => eprintln!("cluster {name} is up already"),
-        _ => Cluster::boot(&Options { name: name.clone(), node })?.leave_running()?,
+        _ => Cluster::boot(&Options { name: name.clone(), node, api: ApiServer::default() })?.leave_running()?,
     }
     let this = std::env::args().next().unwrap_or_else(|| "local-cluster".to_owned());
     eprintln!("reach it with:  {this} exec --name {name} -- kubectl get nodes");

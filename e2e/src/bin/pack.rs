@@ -70,7 +70,9 @@ enum What {
         /// Its static binary.
         program: PathBuf,
         /// The static binary that fetches images for it.
-        check: PathBuf,
+        crane: PathBuf,
+        /// A static shell, such as busybox.
+        shell: PathBuf,
         /// The folder with an archive of OSV records for each ecosystem.
         database: PathBuf,
     },
@@ -98,7 +100,9 @@ async fn run(arguments: Arguments) -> Result<(), Box<dyn Error>> {
         What::Check { program } => catalogue::check(&program, &into),
         What::Load { program } => catalogue::load(&program, &into),
         What::Trivy { program, database } => catalogue::trivy(&program, &database, &into),
-        What::OsvScanner { program, check, database } => catalogue::osv_scanner(&program, &check, &database, &into),
+        What::OsvScanner { program, crane, shell, database } => {
+            catalogue::osv_scanner(&program, &crane, &shell, &database, &into)
+        }
     }?;
     let Some(to) = to else {
         println!("{}", packed.digest);

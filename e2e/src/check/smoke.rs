@@ -76,7 +76,7 @@ impl Smoke {
 }
 
 /// The first address behind `host:port`.
-pub(super) async fn resolve(address: &str) -> Result<SocketAddr, String> {
+async fn resolve(address: &str) -> Result<SocketAddr, String> {
     let with_port = if address.contains(':') { address.to_owned() } else { format!("{address}:80") };
     let mut found = net::lookup_host(&with_port).await.map_err(|error| format!("{with_port}: {error}"))?;
     found.next().ok_or_else(|| format!("{with_port} has no address"))

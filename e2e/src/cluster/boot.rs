@@ -10,7 +10,8 @@ use super::error::ClusterError;
 use super::layout::{Layout, NODE};
 use super::process::{Component, View, run};
 use super::{
-    Cluster, Node, Options, Ownership, cgroups, control_plane, names, network, node, pause, pki, reaper, signals, state,
+    ApiServer, Cluster, Node, Options, Ownership, cgroups, control_plane, names, network, node, pause, pki, reaper,
+    signals, state,
 };
 use crate::packages;
 use crate::tools::Tool;
@@ -35,7 +36,7 @@ pub(super) fn boot(options: &Options) -> Result<Cluster, ClusterError> {
     // From here on dropping the value removes whatever there is already.
     let mut cluster =
         Cluster { layout, subnet: record.subnet, node: record.node, ownership: Ownership::Owned, parts: Vec::new() };
-    cluster.start_servers()?;
+    cluster.start_servers(options.api)?;
     cluster.until("the API server to be ready", async |client| api_ready(client).await)?;
     cluster.start_clients()?;
     cluster.await_ready()?;
@@ -58,11 +59,11 @@ pub(super) fn bring_what_is_needed(node: Node) -> Result<(), ClusterError> {
 
 impl Cluster {
     /// The files, the namespace, and all that runs without the API server.
-    fn start_servers(&mut self) -> Result<(), ClusterError> {
+    fn start_servers(&mut self, api: ApiServer) -> Result<(), ClusterError> {
         network::create(&self.layout, self.subnet)?;
         self.start(control_plane::etcd(&self.layout)?)?;
         pki::write(&self.layout, self.subnet)?;
-        self.start(control_plane::apiserver(&self.layout, self.subnet)?)?;
+        self.start(control_plane::apiserver(&self.layout, self.subnet, api)?)?;
         if self.node == Node::ControlPlaneOnly {
             return Ok(());
         }

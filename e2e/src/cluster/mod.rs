@@ -81,18 +81,42 @@ pub struct Options {
     pub name: ClusterName,
     /// With a node or without.
     pub node: Node,
+    /// How its API server is started.
+    pub api: ApiServer,
+}
+
+/// How an API server is started.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ApiServer {
+    /// Whether every request is written down. Without that, and with more memory in exchange for less work, it serves suites that
+    /// ask for tens of thousands of things.
+    pub audited: bool,
+    /// How long it works on a request before it gives it up.
+    pub request_timeout: Duration,
+}
+
+impl Default for ApiServer {
+    fn default() -> Self {
+        Self { audited: true, request_timeout: Duration::from_secs(60) }
+    }
 }
 
 impl Options {
     /// A cluster of this name with a node.
     pub fn named(name: &str) -> Result<Self, ClusterError> {
-        Ok(Self { name: name.parse()?, node: Node::Full })
+        Ok(Self { name: name.parse()?, node: Node::Full, api: ApiServer::default() })
     }
 
     /// The same without a node: up sooner, and nothing of Debian's container tools is needed.
     #[must_use]
     pub fn control_plane_only(self) -> Self {
         Self { node: Node::ControlPlaneOnly, ..self }
+    }
+
+    /// With an API server that is started so.
+    #[must_use]
+    pub fn with(self, api: ApiServer) -> Self {
+        Self { api, ..self }
     }
 }
 

@@ -87,12 +87,13 @@ pub(super) struct Component {
     pub(super) name: &'static str,
     pub(super) program: PathBuf,
     pub(super) arguments: Vec<OsString>,
+    pub(super) environment: Vec<(&'static str, &'static str)>,
     pub(super) view: View,
 }
 
 impl Component {
     pub(super) fn new(name: &'static str, program: impl Into<PathBuf>) -> Self {
-        Self { name, program: program.into(), arguments: Vec::new(), view: View::Machine }
+        Self { name, program: program.into(), arguments: Vec::new(), environment: Vec::new(), view: View::Machine }
     }
 
     /// `--name=value`.
@@ -105,6 +106,11 @@ impl Component {
 
     pub(super) fn argument(mut self, argument: impl Into<OsString>) -> Self {
         self.arguments.push(argument.into());
+        self
+    }
+
+    pub(super) fn variable(mut self, name: &'static str, value: &'static str) -> Self {
+        self.environment.push((name, value));
         self
     }
 
@@ -126,7 +132,13 @@ impl Component {
             command.arg(format!("--mount=/proc/{pid}/ns/mnt"));
         }
         command.arg("--").arg(&self.program).args(&self.arguments);
-        command.env(MARK, layout.folder()).current_dir("/").stdin(Stdio::null()).stdout(output).stderr(errors);
+        command
+            .envs(self.environment)
+            .env(MARK, layout.folder())
+            .current_dir("/")
+            .stdin(Stdio::null())
+            .stdout(output)
+            .stderr(errors);
 
         let _may = STARTING.try_read().map_err(|_| ClusterError::Interrupted)?;
         let child = command.spawn().tried(|| format!("starting {}", self.name))?;

@@ -9,8 +9,9 @@ use serde_json::{Value, json};
 use super::fault::Fault;
 use super::laws::image;
 use super::plan::Plan;
+use super::proxy::NOT_MADE;
 use super::scenario::{Scenario, WORKLOAD};
-use super::world::{Kind, World, annotation, condition, label, list, text};
+use super::world::{History, Kind, World, annotation, condition, label, list, text};
 
 /// Everything of ours that is there but for the records.
 pub fn leftovers(world: &World) -> Vec<String> {
@@ -146,6 +147,21 @@ pub fn differences(path: &str, wanted: &Value, seen: &Value) -> Vec<String> {
     }
 }
 
+/// What people were not told although they had to be: that a right is missing without which the operator cannot go on, in a
+/// condition. Where it only reads, it may go on without; and a good end is not hidden by what is still to be cleared up.
+pub fn unsaid(history: &History, plan: &Plan, writes: &[String]) -> Option<String> {
+    // As the writes are told: one that was refused by the suite is told with its name first.
+    let refused =
+        writes.iter().position(|write| write.strip_prefix(&*plan.call).is_some_and(|rest| rest == NOT_MADE))?;
+    let finished = writes.iter().position(|write| write == "record finished");
+    if plan.fault != Fault::Forbidden || finished.is_some_and(|finished| finished < refused) {
+        return None;
+    }
+    let said = |hotfix: &Value| list(hotfix, "/status/conditions").iter().any(|it| text(it, "/reason") == "ApiRefused");
+    let mut hotfixes = history.events.iter().filter(|event| event.kind == Kind::Hotfix);
+    (!hotfixes.any(|event| said(&event.object))).then(|| "no condition ever said that a right was missing".to_owned())
+}
+
 /// How often each write was made in runs without a fault: at least and at most.
 pub type Counts = BTreeMap<String, (usize, usize)>;
 
@@ -192,6 +208,9 @@ pub fn miscounted(wanted: &Counts, seen: &BTreeMap<String, usize>, plan: Option<
             (least, most) = (0, most + TOLD_MAX);
         }
         most += usize::from(more.contains(name));
+        // A check whose log proved nothing is run once more.
+        let spoiled = plan.is_some_and(|plan| plan.fault.spoils_a_log());
+        most += usize::from(spoiled && name.contains(" check ") && name.contains(" run 2"));
         if count < least || count > most {
             let wanted = if least == most { least.to_string() } else { format!("{least} to {most}") };
             wrong.push(format!("\"{name}\" was made {count} times, and {wanted} times without a fault"));
@@ -231,6 +250,28 @@ mod tests {
         assert!(miscounted(&counts, &run(2), Some(&held)).is_empty());
         assert_eq!(miscounted(&counts, &run(3), Some(&held)).len(), 2);
         assert_eq!(miscounted(&counts, &run(2), None).len(), 2);
+    }
+
+    #[test]
+    fn people_have_to_be_told_of_a_right_that_is_missing_until_the_good_end() {
+        let plan: Plan = "happy/hold web#1/403".parse().unwrap();
+        let writes = |of: &[&str]| of.iter().map(|it| (*it).to_owned()).collect::<Vec<_>>();
+        let told = |reason: &str| History {
+            events: vec![crate::faults::world::Event {
+                version: 1,
+                kind: Kind::Hotfix,
+                gone: false,
+                object: std::sync::Arc::new(json!({"status": {"conditions": [{"type": "Ready", "reason": reason}]}})),
+            }],
+            ..History::default()
+        };
+        let (early, late) =
+            (writes(&["hold web (not made)", "hold web"]), writes(&["record finished", "hold web (not made)"]));
+        assert!(unsaid(&told("Promoting"), &plan, &early).is_some());
+        assert_eq!(unsaid(&told("ApiRefused"), &plan, &early), None);
+        assert_eq!(unsaid(&told("Promoting"), &plan, &late), None);
+        let read = "happy/list pods after hold web#1/403".parse().unwrap();
+        assert_eq!(unsaid(&told("Promoting"), &read, &early), None);
     }
 
     #[test]

@@ -20,12 +20,24 @@ pub enum Fault {
     Answer(u16),
     /// The connection is reset before the write is made.
     Reset,
-    /// Another operator is started, and the first is told to stop, right after this write.
+    /// For a few seconds the right to do this is missing.
+    Forbidden,
+    /// The operator that leads is told to stop right after this write, while another stands by.
     Handover,
     /// The read fails.
     ReadFails,
     /// The read takes two seconds longer.
     ReadDelayed,
+    /// A list is answered as it was answered before.
+    ListStale,
+    /// What a check printed comes later than the operator waits for it.
+    LogLate,
+    /// What a check printed comes twice.
+    LogTwice,
+    /// Of what a check printed the second half is missing.
+    LogCut,
+    /// What a check printed is nothing that a check prints.
+    LogGarbled,
     /// From the first record of the attempt on, nothing more comes through.
     WatchFrozen,
     /// The stream is cut instead of telling an event, several times.
@@ -39,12 +51,13 @@ pub enum Fault {
 }
 
 /// What is done to each write.
-pub const WRITES: [Fault; 12] = [
+pub const WRITES: [Fault; 13] = [
     Fault::KillBefore,
     Fault::KillAfter,
     Fault::LostReply,
     Fault::TimeOut,
     Fault::Held,
+    Fault::Forbidden,
     Fault::Answer(409),
     Fault::Answer(422),
     Fault::Answer(429),
@@ -55,7 +68,13 @@ pub const WRITES: [Fault; 12] = [
 ];
 
 /// What is done to each read.
-pub const READS: [Fault; 2] = [Fault::ReadFails, Fault::ReadDelayed];
+pub const READS: [Fault; 3] = [Fault::ReadFails, Fault::ReadDelayed, Fault::Forbidden];
+
+/// What is done beside to each list that has changed since it was read before.
+pub const LISTS: [Fault; 1] = [Fault::ListStale];
+
+/// What is done beside to each reading of what a check printed.
+pub const LOGS: [Fault; 4] = [Fault::LogLate, Fault::LogTwice, Fault::LogCut, Fault::LogGarbled];
 
 /// What is done to each kind of watch.
 pub const WATCHES: [Fault; 5] =
@@ -76,15 +95,26 @@ impl Fault {
             Self::Answer(503) => "503",
             Self::Answer(_) => "504",
             Self::Reset => "reset",
+            Self::Forbidden => "403",
             Self::Handover => "handover",
             Self::ReadFails => "fail",
             Self::ReadDelayed => "delay",
+            Self::ListStale => "stale",
+            Self::LogLate => "late",
+            Self::LogTwice => "twice",
+            Self::LogCut => "cut",
+            Self::LogGarbled => "garbled",
             Self::WatchFrozen => "freeze",
             Self::WatchDropped => "drop",
             Self::WatchCoalesced => "coalesce",
             Self::WatchDuplicated => "duplicate",
             Self::WatchGone => "410",
         }
+    }
+
+    /// Whether it leaves a check without a verdict, so that the check is run once more.
+    pub fn spoils_a_log(self) -> bool {
+        matches!(self, Self::LogTwice | Self::LogCut | Self::LogGarbled)
     }
 
     /// Whether it is about every stream of a kind instead of one call.
@@ -104,7 +134,7 @@ impl FromStr for Fault {
 
     fn from_str(word: &str) -> Result<Self, String> {
         // A watch's 410 is told from an answer by the call it is for, see `Plan::from_str`.
-        let all = WRITES.into_iter().chain([Self::Handover]).chain(READS).chain(WATCHES);
+        let all = WRITES.into_iter().chain([Self::Handover]).chain(READS).chain(LISTS).chain(LOGS).chain(WATCHES);
         let words = || all.clone().map(Self::word).collect::<Vec<_>>().join(", ");
         all.clone().find(|fault| fault.word() == word).ok_or_else(|| format!("{word:?} is no fault: {}", words()))
     }
@@ -113,6 +143,7 @@ impl FromStr for Fault {
 /// What the API server would say with this code.
 pub fn status(code: u16) -> serde_json::Value {
     let (reason, message) = match code {
+        403 => ("Forbidden", "the request is forbidden: the user cannot do this at the moment"),
         409 => {
             ("Conflict", "the object has been modified; please apply your changes to the latest version and try again")
         }

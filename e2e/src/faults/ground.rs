@@ -31,6 +31,13 @@ const NODE_PATIENCE: Duration = Duration::from_secs(30);
 /// Simulated nodes and their pods; ends with the cluster at the latest.
 pub struct Kwok(Child);
 
+impl Kwok {
+    /// Its process.
+    pub fn id(&self) -> u32 {
+        self.0.id()
+    }
+}
+
 impl Drop for Kwok {
     fn drop(&mut self) {
         // It may have ended; then there is nothing to end.
@@ -142,8 +149,17 @@ async fn apply(ground: &Ground, objects: &[Value]) -> Result<(), LabError> {
     ground.kubectl(&["apply", "-f", "-"], Some(&list.to_string())).await.map(drop)
 }
 
-/// Makes a lane's two namespaces and gives its operator the rights the chart gives, no more. Returns the operator's token.
-pub async fn install(ground: &Ground, client: &Client, lane: &str) -> Result<String, LabError> {
+/// Who a lane's operator is.
+#[derive(Debug, Clone)]
+pub struct Installed {
+    /// The token of its service account.
+    pub token: String,
+    /// The Lease by which it leads, in the namespace of the service accounts.
+    pub lease: String,
+}
+
+/// Makes a lane's two namespaces and gives its operator the rights the chart gives, no more.
+pub async fn install(ground: &Ground, client: &Client, lane: &str) -> Result<Installed, LabError> {
     let namespace = json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": lane}});
     apply(ground, &[namespace]).await?;
     let settings = format!(
@@ -165,6 +181,9 @@ pub async fn install(ground: &Ground, client: &Client, lane: &str) -> Result<Str
             &trusted,
         ])
         .await?;
+    // The roles let it lead by the one Lease that the chart tells the operator of.
+    let lease = rendered.lines().find_map(|line| line.trim().strip_prefix("- --lease-name="));
+    let lease = lease.ok_or_else(|| LabError::Unfit("the chart names no lease".to_owned()))?.to_owned();
     let documents = rendered.split("\n---").filter(|document| !document.lines().any(|line| line == "kind: Deployment"));
     let kept = documents.collect::<Vec<_>>().join("\n---");
     ground.kubectl(&["apply", "-f", "-"], Some(&kept)).await?;
@@ -175,7 +194,8 @@ pub async fn install(ground: &Ground, client: &Client, lane: &str) -> Result<Str
     };
     let token = accounts.create_token_request(lane, &PostParams::default(), &request).await;
     let token = token.asked(|| format!("asking for a token of {lane}"))?.status.map(|status| status.token);
-    token.ok_or_else(|| LabError::Unfit(format!("no token for {lane}")))
+    let token = token.ok_or_else(|| LabError::Unfit(format!("no token for {lane}")))?;
+    Ok(Installed { token, lease })
 }
 
 /// A client that trusts the API server and has no credentials: each request brings its own.

@@ -9,15 +9,16 @@ use futures::FutureExt;
 use kube::Client;
 use serde_json::Value;
 
+use super::cost::Phases;
 use super::ending::{self, Counts};
 use super::fault::Fault;
-use super::ground;
+use super::ground::{self, ACCOUNTS, Installed, Kwok};
 use super::laws::{self, Facts};
 use super::mutant::Mutant;
 use super::operator::Operators;
 use super::people::{People, is_restless};
 use super::plan::{Plan, Sites};
-use super::proxy::{Hooks, Proxy, Script};
+use super::proxy::{Hooks, Ledger, Proxy, Script};
 use super::replies::REGISTRY;
 use super::scenario::{HOTFIX, Scenario, WORKLOAD};
 use super::watcher::Watcher;
@@ -25,15 +26,20 @@ use super::world::Kind;
 use crate::cluster::Cluster;
 use crate::lab::LabError;
 
-/// How long a plan may take to come to its end: a rollout takes half a minute, a lost answer ten seconds more, and the machine
-/// does other things.
-const PATIENCE: Duration = Duration::from_secs(180);
+/// How long a plan may take to come to its end: a rollout takes half a minute, a lost answer ten seconds more, and with twenty of
+/// them side by side on two cores that do other things too, two minutes and a half were seen.
+const PATIENCE: Duration = Duration::from_secs(300);
 
-/// A creation that was held is found and removed 75 s after the end; on a busy machine all of it took 180 s.
-const PATIENCE_HELD: Duration = Duration::from_secs(360);
+/// How long the cluster's API server works on a request. A hotfix at rest looks once more a quarter of a minute after that, so with
+/// the stock minute a creation that was held would be found and removed only after 75 s; ten seconds are as long as the operator
+/// itself waits for an answer.
+pub const REQUEST_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// A write that was held goes on when the successor rests; what it made is found and removed in the last look after the end.
+const PATIENCE_HELD: Duration = Duration::from_secs(420);
 
 /// Where a watch is frozen every wait takes up to half a minute.
-const PATIENCE_FROZEN: Duration = Duration::from_secs(420);
+const PATIENCE_FROZEN: Duration = Duration::from_secs(600);
 
 /// A mutant that gets stuck is not waited for as long.
 const PATIENCE_MUTANT: Duration = Duration::from_secs(75);
@@ -51,12 +57,21 @@ const IDLE: Duration = Duration::from_millis(700);
 const RESYNCS: usize = 3;
 
 /// How long the first look after a start may take to come, on a busy machine.
-const FIRST_LOOK: Duration = Duration::from_secs(15);
+const FIRST_LOOK: Duration = Duration::from_secs(20);
+
+/// The first operator leads by then, so another stands by.
+const LEADS: Duration = Duration::from_secs(10);
+
+/// An operator that begins to lead leaves the hotfixes that rest alone for a second; where there is none left to look at, that is
+/// waited for.
+const OTHERS_LATER: Duration = Duration::from_millis(1500);
 
 /// What all lanes share.
 pub struct Shared {
     /// The cluster.
     pub cluster: Cluster,
+    /// Its simulated node.
+    pub kwok: Kwok,
     /// A client with every right.
     pub admin: Client,
     /// A client with none.
@@ -75,8 +90,8 @@ pub struct Lane<'a> {
     pub shared: &'a Shared,
     /// Its name and its namespace's.
     pub name: String,
-    /// The token of its operator.
-    pub token: String,
+    /// Who its operator is.
+    pub operator: Installed,
 }
 
 /// What is to be played.
@@ -107,8 +122,8 @@ pub struct Run {
     pub told: Vec<String>,
     /// Versions judged.
     pub versions: usize,
-    /// How long it took.
-    pub took: Duration,
+    /// How long each phase of it took.
+    pub phases: Vec<(&'static str, Duration)>,
 }
 
 /// What runs without a fault look like.
@@ -123,10 +138,12 @@ pub struct Reference {
 impl Lane<'_> {
     /// Plays one order. `reference` is what it is compared with.
     pub async fn play(&self, order: &Order, reference: Option<&Reference>) -> Result<Run, LabError> {
-        let begun = Instant::now();
+        let mut phases = Phases::begin();
         let people = People { client: self.shared.admin.clone(), lane: self.name.clone() };
         people.clear(&self.shared.watcher).await?;
+        phases.ended("clearing");
         people.deploy(order.scenario, &self.shared.watcher).await?;
+        phases.ended("deploying");
         let world = self.shared.watcher.now(&self.name);
         let facts = Facts {
             scenario: order.scenario,
@@ -138,24 +155,33 @@ impl Lane<'_> {
         let (operators, proxy) = self.start(order, &people).await?;
         people.ask(HOTFIX).await?;
         operators.start().await;
+        if order.plan.as_ref().is_some_and(|plan| plan.fault == Fault::Handover) {
+            until(&operators, LEADS, || proxy.ledger(Ledger::leads) > 0).await;
+            operators.start().await;
+        }
 
         let mut run = Run::default();
-        run.violations.extend(self.to_the_end(order, &proxy).await);
-        run.writes = proxy.ledger(super::proxy::Ledger::writes);
-        run.sites = proxy.ledger(super::proxy::Ledger::sites);
-        run.told = proxy.ledger(super::proxy::Ledger::told);
-        run.hit = proxy.ledger(super::proxy::Ledger::is_hit);
+        run.violations.extend(self.to_the_end(order, Some(&operators), &proxy).await);
+        phases.ended("rollout");
+        run.writes = proxy.ledger(Ledger::writes);
+        run.sites = proxy.ledger(Ledger::sites);
+        run.told = proxy.ledger(Ledger::told);
+        run.hit = proxy.ledger(Ledger::is_hit);
         // What did not come to its end is not expected to be quiet.
         if run.violations.is_empty() {
-            run.violations.extend(resyncs(&operators, &proxy).await);
+            let world = self.shared.watcher.now(&self.name);
+            let resting = world.all(Kind::Hotfix).next().is_some();
+            run.violations.extend(resyncs(&operators, &proxy, resting).await);
         }
         operators.stop().await;
+        phases.ended("restarts");
         run.violations.extend(operators.complaints().await);
         run.violations.extend(proxy.troubles());
         match self.shared.watcher.history(&self.name).await {
             Ok(history) => {
                 run.versions = history.events.len();
                 run.violations.extend(laws::broken(&history, &facts));
+                run.violations.extend(order.plan.as_ref().and_then(|plan| ending::unsaid(&history, plan, &run.told)));
             }
             Err(why) => run.violations.push(why),
         }
@@ -168,7 +194,8 @@ impl Lane<'_> {
         if let Some(plan) = order.plan.as_ref().filter(|_| !run.hit) {
             run.violations.push(format!("the call of {plan} never came"));
         }
-        run.took = begun.elapsed();
+        phases.ended("judging");
+        run.phases = phases.took();
         Ok(run)
     }
 
@@ -185,11 +212,11 @@ impl Lane<'_> {
             }),
             hooks: Hooks::default(),
         };
-        self.launch(script, &[]).await
+        self.launch(script, true).await
     }
 
-    /// Makes the proxy and what starts the lane's operator, with `more` arguments. None runs yet.
-    pub async fn launch(&self, script: Script, more: &[&str]) -> Result<(Arc<Operators>, Proxy), LabError> {
+    /// Makes the proxy and what starts the lane's operator, which has to be `elected` or leads at once. None runs yet.
+    pub async fn launch(&self, script: Script, elected: bool) -> Result<(Arc<Operators>, Proxy), LabError> {
         let io = |what: &str, source| LabError::Io { what: what.to_owned(), source };
         let file = |ending: &str| self.shared.folder.join(format!("{}.{ending}", self.name));
         let registries = file("registries");
@@ -201,17 +228,20 @@ impl Lane<'_> {
         let mut wrapped = self.shared.cluster.command(program);
         wrapped.env("KUBECONFIG", &kubeconfig).env("LOG", "info").env("POD_NAME", &lane).arg("run");
         wrapped.args(["--watch-namespace", &lane, "--checks-namespace", &format!("{lane}-checks")]);
+        if elected {
+            wrapped.args(["--leader-election", "--lease-name", &self.operator.lease, "--lease-namespace", ACCOUNTS]);
+        }
+        wrapped.args(["--api-request-timeout", &REQUEST_TIMEOUT.as_secs().to_string()]);
         wrapped
             .args(["--image", &format!("{REGISTRY}/operator:1"), "--listen", "127.0.0.1:0"])
             .arg("--registries")
-            .arg(&registries)
-            .args(more);
+            .arg(&registries);
         let start = Box::new(move || copy(&wrapped));
         let operators = Operators::new(start, &self.log()).map_err(|error| io("opening the operator's log", error))?;
         let operators = Arc::new(operators);
         let proxy = Proxy::start(self.shared.bare.clone(), Arc::clone(&operators), script).await;
         let proxy = proxy.map_err(|error| io("starting the proxy", error))?;
-        let text = ground::kubeconfig(proxy.address(), &self.token, &lane);
+        let text = ground::kubeconfig(proxy.address(), &self.operator.token, &lane);
         std::fs::write(&kubeconfig, text).map_err(|error| io("writing the kubeconfig", error))?;
         Ok((operators, proxy))
     }
@@ -221,22 +251,28 @@ impl Lane<'_> {
         self.shared.folder.join(format!("{}.log", self.name))
     }
 
-    /// Waits for the end of the scenario, lets a held write go on when the successor rests, and waits for the end again. Says what
+    /// Waits for the end of the scenario, seeing to it that an operator that has lost its lease is started again where they are
+    /// `tended`, lets a held write go on when the successor rests, and waits for the end again. Says what
     /// did not come about.
-    pub async fn to_the_end(&self, order: &Order, proxy: &Proxy) -> Option<String> {
+    pub async fn to_the_end(&self, order: &Order, tended: Option<&Operators>, proxy: &Proxy) -> Option<String> {
         let patience = match (order.mutant, order.plan.as_ref().map(|plan| plan.fault)) {
             (Some(_), _) => PATIENCE_MUTANT,
             (None, Some(Fault::WatchFrozen)) => PATIENCE_FROZEN,
             (None, Some(Fault::Held)) => PATIENCE_HELD,
             (None, _) => PATIENCE,
         };
+        // One hotfix after the other.
+        let patience = patience * u32::try_from(order.scenario.ends.len()).unwrap_or(1);
         let begun = tokio::time::Instant::now();
         let mut quiet_since = begun;
         let mut attempted = 0;
         let mut held = false;
         loop {
             tokio::time::sleep(LOOK).await;
-            let now = proxy.ledger(super::proxy::Ledger::attempted);
+            if let Some(operators) = tended {
+                operators.tend().await;
+            }
+            let now = proxy.ledger(Ledger::attempted);
             if now != attempted {
                 (attempted, quiet_since) = (now, tokio::time::Instant::now());
             }
@@ -245,7 +281,7 @@ impl Lane<'_> {
                 .watcher
                 .look(&self.name, |world| (ending::missing(world, order.scenario), is_restless(world)));
             let at_rest = missing.is_empty() && !restless;
-            let idle = proxy.ledger(super::proxy::Ledger::last).is_none_or(|last| last.elapsed() > IDLE);
+            let idle = proxy.ledger(Ledger::last).is_none_or(|last| last.elapsed() > IDLE);
             if proxy.is_holding() {
                 held = true;
                 if (at_rest && idle) || quiet_since.elapsed() > QUIET {
@@ -280,22 +316,30 @@ fn copy(command: &std::process::Command) -> std::process::Command {
 }
 
 /// Starts the operator anew, several times, each of which makes it look at everything: it must find nothing to write.
-pub async fn resyncs(operators: &Operators, proxy: &Proxy) -> Vec<String> {
-    let before = proxy.ledger(super::proxy::Ledger::attempted);
+async fn resyncs(operators: &Operators, proxy: &Proxy, resting: bool) -> Vec<String> {
+    let before = proxy.ledger(Ledger::attempted);
     for _ in 0..RESYNCS {
         operators.stop().await;
-        let calls = proxy.ledger(super::proxy::Ledger::calls);
+        let (looks, leads) = proxy.ledger(|ledger| (ledger.looks(), ledger.leads()));
         operators.start().await;
-        let begun = Instant::now();
-        let looked = || {
-            let idle = proxy.ledger(super::proxy::Ledger::last).is_none_or(|last| last.elapsed() > IDLE);
-            proxy.ledger(super::proxy::Ledger::calls) > calls && idle
-        };
-        while !looked() && begun.elapsed() < FIRST_LOOK {
-            tokio::time::sleep(Duration::from_millis(50)).await;
+        if resting {
+            let idle = || proxy.ledger(Ledger::last).is_none_or(|last| last.elapsed() > IDLE);
+            until(operators, FIRST_LOOK, || proxy.ledger(Ledger::looks) > looks && idle()).await;
+        } else {
+            until(operators, FIRST_LOOK, || proxy.ledger(Ledger::leads) > leads).await;
+            tokio::time::sleep(OTHERS_LATER).await;
         }
     }
-    let told = proxy.ledger(super::proxy::Ledger::told);
+    let told = proxy.ledger(Ledger::told);
     let more = told.get(before..).unwrap_or_default();
     more.iter().map(|write| format!("after the end, when started anew, the operator wrote: {write}")).collect()
+}
+
+/// Waits until it is so, or the time is over.
+async fn until(operators: &Operators, patience: Duration, so: impl Fn() -> bool) {
+    let begun = Instant::now();
+    while !so() && begun.elapsed() < patience {
+        operators.tend().await;
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
 }

@@ -5,6 +5,7 @@
 //! [`laws`] and [`ending`] judge. [`lane`] plays one plan, this module all of them side by side. `docs/faults.md` tells what it
 //! found.
 
+pub mod cost;
 pub mod ending;
 pub mod fault;
 pub mod ground;

@@ -14,13 +14,14 @@ use tokio::sync::Mutex;
 /// How long an operator may take to end after it was told to: as long as its Deployment gives it.
 const GRACE: Duration = Duration::from_secs(30);
 
-/// How long two operators run beside each other at a handover, so that the second is at work before the first is told to go.
-const BESIDE: Duration = Duration::from_millis(400);
+/// What an operator says that ends because it could not renew its lease in time, as on a machine that is too busy. Whoever runs
+/// it starts it again.
+const LOST: &str = "the lead is lost";
 
 /// Starts an operator.
 pub type Start = Box<dyn Fn() -> Command + Send + Sync>;
 
-/// The operators of one plan: one at a time, but at a handover.
+/// The operators of one plan: one at a time, but where another stands by. A lease says which of them leads.
 pub struct Operators {
     start: Start,
     log: PathBuf,
@@ -29,6 +30,7 @@ pub struct Operators {
 
 #[derive(Default)]
 struct State {
+    /// The one that has been started first, and so leads, comes first.
     running: Vec<Child>,
     complaints: Vec<String>,
 }
@@ -63,7 +65,7 @@ impl Operators {
     /// Kills what runs, as a lost node does, and starts a successor.
     pub async fn crash(&self) {
         let mut state = self.state.lock().await;
-        Self::note_ends(&mut state);
+        self.note_ends(&mut state);
         for mut child in state.running.drain(..) {
             // One that has just ended by itself was noted above, or is noted by nobody: it could not be told apart.
             let _ = child.kill().await;
@@ -71,22 +73,29 @@ impl Operators {
         self.add(&mut state);
     }
 
-    /// Starts a successor, and tells the others to end while it is already at work.
+    /// Tells the one that leads to end. Another has to stand by.
     pub async fn hand_over(&self) {
         let mut state = self.state.lock().await;
-        let old: Vec<Child> = state.running.drain(..).collect();
-        self.add(&mut state);
-        tokio::time::sleep(BESIDE).await;
-        for child in old {
-            let told = end(child).await;
-            state.complaints.extend(told);
+        if state.running.len() < 2 {
+            state.complaints.push("nobody stood by to take over".to_owned());
+            return;
+        }
+        let told = end(state.running.remove(0)).await;
+        state.complaints.extend(told);
+    }
+
+    /// Starts those again that have lost their lease: others may have led since, and they know nothing any more.
+    pub async fn tend(&self) {
+        let mut state = self.state.lock().await;
+        for _ in 0..self.note_ends(&mut state) {
+            self.add(&mut state);
         }
     }
 
     /// Tells all to end, and waits for it.
     pub async fn stop(&self) {
         let mut state = self.state.lock().await;
-        Self::note_ends(&mut state);
+        self.note_ends(&mut state);
         for child in std::mem::take(&mut state.running) {
             let told = end(child).await;
             state.complaints.extend(told);
@@ -110,23 +119,27 @@ impl Operators {
         ended
     }
 
-    /// An operator that has ended although nobody told it to.
-    fn note_ends(state: &mut State) {
+    /// Notes operators that have ended although nobody told them to; says how many of them had lost their lease.
+    fn note_ends(&self, state: &mut State) -> usize {
         let mut ended = Vec::new();
         state.running.retain_mut(|child| match child.try_wait() {
             Ok(Some(status)) => {
-                ended.push(format!("the operator ended by itself: {status}"));
+                ended.push(status);
                 false
             }
             _ => true,
         });
-        state.complaints.extend(ended);
+        let said = |what: &str| fs::read_to_string(&self.log).unwrap_or_default().contains(what);
+        let (lost, others): (Vec<_>, Vec<_>) =
+            ended.into_iter().partition(|status| status.code() == Some(1) && said(LOST));
+        state.complaints.extend(others.iter().map(|status| format!("the operator ended by itself: {status}")));
+        lost.len()
     }
 
     /// What was wrong with the processes, and what they said that no operator may say.
     pub async fn complaints(&self) -> Vec<String> {
         let mut state = self.state.lock().await;
-        Self::note_ends(&mut state);
+        self.note_ends(&mut state);
         let said = fs::read_to_string(&self.log).unwrap_or_default();
         let forbidden = ["panicked at", "Panicked", "a write was refused by the operator itself"];
         let lines = said.lines().filter(|line| forbidden.iter().any(|word| line.contains(word)));
@@ -169,13 +182,27 @@ mod tests {
     async fn one_that_ends_by_itself_is_complained_of_and_one_that_is_killed_is_not() {
         let (_folder, operators) = operators("exec sleep 60").await;
         operators.crash().await;
+        operators.start().await;
         operators.hand_over().await;
         // A sleep that is told to end does so by the signal, which no operator should.
         let told = operators.complaints().await;
         assert_eq!(told.len(), 1, "{told:?}");
+        operators.hand_over().await;
+        assert!(operators.complaints().await[1].contains("nobody stood by"));
         let (_folder, ends) = self::operators("exit 3").await;
         tokio::time::sleep(Duration::from_millis(300)).await;
         assert!(ends.complaints().await[0].contains("by itself"));
+    }
+
+    #[tokio::test]
+    async fn one_that_lost_its_lease_is_started_again_and_every_other_end_is_complained_of() {
+        for (script, complaints) in [("echo the lead is lost; exit 1", 0), ("exit 1", 1)] {
+            let (_folder, operators) = operators(script).await;
+            tokio::time::sleep(Duration::from_millis(300)).await;
+            operators.tend().await;
+            let state = operators.state.lock().await;
+            assert_eq!((state.running.len(), state.complaints.len()), (1 - complaints, complaints), "{script}");
+        }
     }
 
     #[tokio::test]

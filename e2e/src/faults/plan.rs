@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::str::FromStr;
 
-use super::fault::{Fault, READS, WATCHES, WRITES};
+use super::fault::{Fault, LISTS, LOGS, READS, WATCHES, WRITES};
 
 /// One run with one fault.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -51,6 +51,8 @@ pub struct Sites {
     pub writes: Vec<(String, usize)>,
     /// Reads, each by its kind and the write it came after.
     pub reads: Vec<String>,
+    /// Those of the reads that are lists and had changed since they were read before.
+    pub changed: Vec<String>,
     /// Kinds of watches.
     pub watches: Vec<String>,
 }
@@ -68,11 +70,35 @@ impl Sites {
         }
         for call in &self.reads {
             plans.extend(READS.into_iter().map(|fault| plan(call, 1, fault)));
+            if call.starts_with("read log") {
+                plans.extend(LOGS.into_iter().map(|fault| plan(call, 1, fault)));
+            }
+        }
+        for call in &self.changed {
+            plans.extend(LISTS.into_iter().map(|fault| plan(call, 1, fault)));
         }
         for kind in self.watches.iter().map(String::as_str).chain(["watch all"]) {
             plans.extend(WATCHES.into_iter().map(|fault| plan(kind, 0, fault)));
         }
         plans
+    }
+}
+
+impl Plan {
+    /// Which of so many parts it belongs to, from 1: always the same one, whatever other plans there are.
+    pub fn part(&self, parts: u64) -> u64 {
+        // FNV-1a, since a library's hash may change with the library; mixed, since its low bits are weak.
+        let hash = self
+            .to_string()
+            .bytes()
+            .fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3));
+        Dice(hash).next() % parts.max(1) + 1
+    }
+
+    /// Whether it is a pair of a write and one of the faults of writes.
+    pub fn is_pair(&self, sites: &BTreeMap<String, Sites>) -> bool {
+        let is_of = |sites: &Sites| sites.writes.iter().any(|(call, nth)| *call == self.call && *nth == self.nth);
+        WRITES.contains(&self.fault) && sites.get(&self.scenario).is_some_and(is_of)
     }
 }
 
@@ -90,12 +116,15 @@ pub fn sample(all: &[Plan], count: usize, seed: u64) -> Vec<Plan> {
     for plan in all {
         calls.entry((&plan.scenario, &plan.call, plan.nth)).or_default().push(plan);
     }
-    let is_write = |plan: &Plan| WRITES.contains(&plan.fault) || plan.fault == Fault::Handover;
+    let is_write = |plans: &[&Plan]| {
+        let of_writes = |plan: &&Plan| WRITES.contains(&plan.fault) && !READS.contains(&plan.fault);
+        plans.iter().any(|plan| of_writes(plan) || plan.fault == Fault::Handover)
+    };
     let mut writes: Vec<Vec<&Plan>> = Vec::new();
     let mut others: Vec<Vec<&Plan>> = Vec::new();
     for (_, mut plans) in calls {
         dice.shuffle(&mut plans);
-        if is_write(plans[0]) { writes.push(plans) } else { others.push(plans) }
+        if is_write(&plans) { writes.push(plans) } else { others.push(plans) }
     }
     dice.shuffle(&mut writes);
     dice.shuffle(&mut others);
@@ -120,6 +149,27 @@ pub fn sample(all: &[Plan], count: usize, seed: u64) -> Vec<Plan> {
         }
     }
     chosen
+}
+
+/// A part of all plans, as `3/10`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Part {
+    /// Which one, from 1.
+    pub which: u64,
+    /// Of how many.
+    pub of: u64,
+}
+
+impl FromStr for Part {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let numbers = text.split_once('/').and_then(|(which, of)| Some((which.parse().ok()?, of.parse().ok()?)));
+        let (which, of) = numbers
+            .filter(|(which, of)| (1..=*of).contains(which))
+            .ok_or_else(|| format!("{text:?} is no part: write 3/10 for the third of ten"))?;
+        Ok(Self { which, of })
+    }
 }
 
 /// A small generator of numbers that look drawn: the same everywhere for the same seed, which a library's need not be.
@@ -150,7 +200,8 @@ mod tests {
     fn sites() -> Sites {
         Sites {
             writes: vec![("record begun".into(), 1), ("switch web".into(), 1), ("seal web".into(), 2)],
-            reads: vec!["list pods after switch web".into()],
+            reads: vec!["list pods after switch web".into(), "read log scan trivy candidate after claim".into()],
+            changed: vec!["list pods after switch web".into()],
             watches: vec!["watch pods".into()],
         }
     }
@@ -170,8 +221,22 @@ mod tests {
     #[test]
     fn every_write_meets_every_fault() {
         let plans = sites().plans("happy");
-        assert_eq!(plans.len(), 3 * 12 + 1 + 2 + 2 * 5);
-        assert_eq!(pairs(&[("happy".to_owned(), sites())].into()), 36);
+        assert_eq!(plans.len(), 3 * 13 + 1 + 2 * 3 + 4 + 1 + 2 * 5);
+        assert_eq!(pairs(&[("happy".to_owned(), sites())].into()), 39);
+        let sites = [("happy".to_owned(), sites())].into();
+        assert_eq!(plans.iter().filter(|plan| plan.is_pair(&sites)).count(), 39);
+    }
+
+    #[test]
+    fn every_plan_is_in_one_part_and_the_parts_are_of_a_size() {
+        let all = sites().plans("happy");
+        let sizes: Vec<usize> = (1..=3).map(|which| all.iter().filter(|plan| plan.part(3) == which).count()).collect();
+        assert_eq!(sizes.iter().sum::<usize>(), all.len());
+        assert!(sizes.iter().all(|size| *size > all.len() / 6), "{sizes:?}");
+        assert_eq!("3/10".parse(), Ok(Part { which: 3, of: 10 }));
+        for odd in ["", "3", "0/10", "11/10", "a/b"] {
+            assert!(odd.parse::<Part>().is_err(), "{odd}");
+        }
     }
 
     #[test]

@@ -23,12 +23,14 @@ async fn server() -> (SocketAddr, Arc<Mutex<Vec<String>>>) {
                 if request.method() != Method::GET {
                     remembered.lock().unwrap().push(request.uri().path().to_owned());
                 }
+                // A list holds how many writes there were.
+                let list = serde_json::json!({"metadata": {}, "items": [remembered.lock().unwrap().len()]}).to_string();
                 let watching = request.uri().query().is_some_and(|query| query.contains("watch=true"));
                 async move {
                     Ok::<_, Infallible>(Response::new(if watching {
                         events()
                     } else {
-                        Full::from("{}").boxed_unsync()
+                        Full::from(list).boxed_unsync()
                     }))
                 }
             });
@@ -92,6 +94,13 @@ impl Stage {
         self.client.send(request).await.map(|answer| answer.status())
     }
 
+    async fn list(&self) -> String {
+        let request = Request::get("/api/v1/namespaces/l/pods").body(Body::from(Vec::new())).unwrap();
+        let answer = self.client.send(request).await.unwrap();
+        assert_eq!(answer.status(), StatusCode::OK);
+        String::from_utf8(answer.into_body().collect().await.unwrap().to_bytes().to_vec()).unwrap()
+    }
+
     async fn watched(&self) -> String {
         let request = Request::get("/api/v1/namespaces/l/pods?watch=true").body(Body::from(Vec::new())).unwrap();
         // What is cut at once may be cut before its head is written.
@@ -139,6 +148,34 @@ async fn an_answer_a_reset_and_a_death_before_the_write_keep_it_from_being_made(
     assert!(killed.write().await.is_err());
     assert_eq!((refused.writes(), reset.writes(), killed.writes()), (0, 0, 0));
     assert!(killed.operators.complaints().await.is_empty(), "being killed is no fault of the operator's");
+}
+
+#[tokio::test]
+async fn a_right_that_is_missing_is_missing_for_a_while_and_for_that_alone() {
+    let stage = stage("x/delete preview#1/403").await;
+    for _ in 0..2 {
+        assert_eq!(stage.write().await.unwrap(), StatusCode::FORBIDDEN);
+    }
+    assert!(stage.list().await.contains("[0]"));
+    stage.proxy.shared.state().forbidden.as_mut().unwrap().1 = Instant::now();
+    assert_eq!(stage.write().await.unwrap(), StatusCode::OK);
+}
+
+#[tokio::test]
+async fn a_stale_list_is_what_was_answered_before_and_a_site_only_where_that_differs() {
+    let stage = stage("x/list pods after delete preview#1/stale").await;
+    for (wanted, write) in [("[0]", true), ("[0]", false), ("[1]", false)] {
+        assert!(stage.list().await.contains(wanted), "{wanted}");
+        if write {
+            stage.write().await.unwrap();
+        }
+    }
+    let without = self::stage("").await;
+    without.list().await;
+    without.write().await.unwrap();
+    without.list().await;
+    without.list().await;
+    assert_eq!(without.proxy.ledger(Ledger::sites).changed, ["list pods after delete preview"]);
 }
 
 #[tokio::test]

@@ -14,6 +14,7 @@ use securityhotfix::check::frame::{self, Captured, Exit};
 use serde_json::json;
 use tokio::net::TcpListener;
 
+use super::fault::Fault;
 use super::name::Job;
 use crate::digest::sha256;
 
@@ -85,6 +86,16 @@ pub fn log(job: &Job, vulnerable: &[&str]) -> Vec<u8> {
     log
 }
 
+/// What arrives of a log when it goes wrong on its way.
+pub fn spoiled(log: Vec<u8>, fault: Option<Fault>) -> Vec<u8> {
+    match fault {
+        Some(Fault::LogTwice) => log.repeat(2),
+        Some(Fault::LogCut) => log[..log.len() / 2].to_vec(),
+        Some(Fault::LogGarbled) => b"{\"Results\": [], \"exitCode\": 0}\n".to_vec(),
+        _ => log,
+    }
+}
+
 /// A report as Trivy writes it.
 fn scan(image: &str, vulnerable: bool) -> String {
     let version = if vulnerable { "3.1.0" } else { "3.1.6" };
@@ -123,6 +134,15 @@ mod tests {
     fn a_test_that_refuses_ends_with_one() {
         let job = Job { told: String::new(), image: String::new(), command: vec!["check".into(), REFUSES.into()] };
         assert_eq!(frame::parse(&log(&job, &[])).unwrap().exit, Exit::Code(1));
+    }
+
+    #[test]
+    fn a_log_that_is_doubled_cut_or_garbled_is_not_one_frame() {
+        let job = Job { told: "scan trivy baseline".into(), image: image("v1"), command: vec!["trivy".into()] };
+        for fault in [Fault::LogTwice, Fault::LogCut, Fault::LogGarbled] {
+            assert!(frame::parse(&spoiled(log(&job, &[]), Some(fault))).is_err(), "{fault}");
+        }
+        assert!(frame::parse(&spoiled(log(&job, &[]), Some(Fault::LogLate))).is_ok());
     }
 
     #[test]

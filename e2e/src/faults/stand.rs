@@ -6,20 +6,21 @@ use super::ground;
 use super::lane::Shared;
 use super::replies;
 use super::watcher::Watcher;
-use crate::cluster::{Cluster, Options};
+use crate::cluster::{ApiServer, Cluster, Options};
 use crate::lab::{Asked, Ground, LabError};
 
-/// Boots a cluster called `name` and plays on it with this `operator`. `HOTFIX_CLUSTER_NAME` gives it another name, so that two
+/// Boots a cluster called `name` with this API server, and plays on it with this `operator`. `HOTFIX_CLUSTER_NAME` gives it another name, so that two
 /// suites can run beside each other; `ATTACH=1` takes it as it is, where it is up. The operators' logs are kept where the play
 /// did not end well.
 pub fn stand<T: Send>(
     name: &str,
+    api: ApiServer,
     operator: PathBuf,
     is_good: fn(&T) -> bool,
     play: impl AsyncFnOnce(&Shared, &Ground) -> Result<T, LabError> + Send,
 ) -> Result<T, LabError> {
     let name = std::env::var("HOTFIX_CLUSTER_NAME").unwrap_or_else(|_| name.to_owned());
-    let options = Options::named(&name)?.control_plane_only();
+    let options = Options::named(&name)?.control_plane_only().with(api);
     let attach = std::env::var("ATTACH").is_ok_and(|value| value == "1");
     let found = attach.then(|| Cluster::attach(&options.name).ok()).flatten();
     let cluster = match found {
@@ -35,11 +36,11 @@ pub fn stand<T: Send>(
         let (cluster, ground) = (Cluster::attach(&name)?, Ground::Local(Cluster::attach(&name)?));
         let admin = cluster.client().await?;
         replies::registry().await.asked(|| "serving the registry".to_owned())?;
-        let _kwok = ground::simulate(&cluster, &admin).await?;
+        let kwok = ground::simulate(&cluster, &admin).await?;
         ground::prepare(&ground).await?;
         let bare = ground::without_credentials(&cluster).await?;
         let watcher = Watcher::start(admin.clone()).await?;
-        let shared = Shared { cluster, admin, bare, watcher, operator, folder };
+        let shared = Shared { cluster, kwok, admin, bare, watcher, operator, folder };
         play(&shared, &ground).await
     })?;
     // Tokens and logs; the logs of what went wrong are for whoever looks.

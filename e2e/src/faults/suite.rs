@@ -2,16 +2,18 @@
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
+use super::cost::{Cost, Spent};
 use super::ending;
 use super::ground;
-use super::lane::{Lane, Order, Reference, Run, Shared};
+use super::lane::{Lane, Order, REQUEST_TIMEOUT, Reference, Run, Shared};
 use super::mutant::Mutant;
-use super::plan::{self, Plan, Sites};
+use super::plan::{self, Part, Plan, Sites};
 use super::report::{Killed, Summary, Violation};
 use super::scenario::{self, Scenario};
 use super::stand::stand;
+use crate::cluster::ApiServer;
 use crate::images::program;
 use crate::lab::{Asked, Ground, LabError};
 
@@ -29,6 +31,8 @@ const TRIES: usize = 2;
 pub struct Settings {
     /// How many plans; `None` for all there are.
     pub plans: Option<usize>,
+    /// Only the plans of this part.
+    pub part: Option<Part>,
     /// What the sample is drawn by.
     pub seed: u64,
     /// This plan and no other.
@@ -46,23 +50,24 @@ pub struct Settings {
 /// Plays it.
 pub fn run(settings: &Settings) -> Result<Summary, LabError> {
     let operator = program("hotfix-operator").asked(|| "looking for the operator".to_owned())?;
-    stand(CLUSTER, operator, Summary::is_good, async |shared, ground| play(settings, shared, ground).await)
+    let api = ApiServer { audited: false, request_timeout: REQUEST_TIMEOUT };
+    stand(CLUSTER, api, operator, Summary::is_good, async |shared, ground| play(settings, shared, ground).await)
 }
 
 async fn play(settings: &Settings, shared: &Shared, ground: &Ground) -> Result<Summary, LabError> {
     let mut lanes = Vec::new();
     for number in 1..=settings.lanes {
         let name = format!("lane-{number:02}");
-        let token = ground::install(ground, &shared.admin, &name).await?;
-        lanes.push(Lane { shared, name, token });
+        let operator = ground::install(ground, &shared.admin, &name).await?;
+        lanes.push(Lane { shared, name, operator });
     }
     tell!("{} lanes on cluster {}; {}", lanes.len(), shared.cluster.name(), ground::images());
 
     let mut summary = Summary::default();
     let chosen = chosen(settings);
     let references = reference(&lanes, &chosen, &mut summary).await;
-    let plans = plans(settings, &chosen, &summary.sites);
-    tell!("{} plans", plans.len());
+    let (plans, all) = plans(settings, &chosen, &summary.sites);
+    tell!("{} plans of {all}", plans.len());
     let orders = plans.iter().filter_map(|plan| {
         let scenario = scenario::named(&plan.scenario)?;
         Some(Order { scenario, plan: Some(plan.clone()), mutant: None })
@@ -88,14 +93,16 @@ fn chosen(settings: &Settings) -> Vec<&'static Scenario> {
     scenario::ALL.iter().filter(asked).collect()
 }
 
-fn plans(settings: &Settings, chosen: &[&Scenario], sites: &BTreeMap<String, Sites>) -> Vec<Plan> {
+/// The plans to play, and how many there are that could be.
+fn plans(settings: &Settings, chosen: &[&Scenario], sites: &BTreeMap<String, Sites>) -> (Vec<Plan>, usize) {
     if let Some(only) = &settings.only {
-        return vec![only.clone()];
+        return (vec![only.clone()], 1);
     }
     let of = |scenario: &&Scenario| sites.get(scenario.name).map(|sites| sites.plans(scenario.name));
     let asked = |plan: &Plan| settings.faults.is_empty() || settings.faults.contains(&plan.fault.to_string());
-    let all: Vec<Plan> = chosen.iter().filter_map(of).flatten().filter(asked).collect();
-    plan::sample(&all, settings.plans.unwrap_or(usize::MAX), settings.seed)
+    let mine = |plan: &Plan| settings.part.is_none_or(|part| plan.part(part.of) == part.which);
+    let all: Vec<Plan> = chosen.iter().filter_map(of).flatten().filter(asked).filter(mine).collect();
+    (plan::sample(&all, settings.plans.unwrap_or(usize::MAX), settings.seed), all.len())
 }
 
 /// Plays each scenario without a fault.
@@ -130,6 +137,7 @@ async fn reference(
                 Some(sites) => {
                     sites.writes.retain(|site| run.sites.writes.contains(site));
                     sites.reads.retain(|site| run.sites.reads.contains(site));
+                    sites.changed.retain(|site| run.sites.changed.contains(site));
                     sites.watches.retain(|site| run.sites.watches.contains(site));
                 }
             }
@@ -148,6 +156,8 @@ async fn side_by_side(
     references: &BTreeMap<String, Reference>,
 ) -> Vec<(Order, Run)> {
     let (all, begun) = (orders.len(), Instant::now());
+    let Some(shared) = lanes.first().map(|lane| lane.shared) else { return Vec::new() };
+    let before = Spent::now(shared);
     let waiting = Arc::new(Mutex::new(orders));
     let done = Mutex::new(Vec::new());
     let next = || waiting.lock().unwrap_or_else(PoisonError::into_inner).pop_front();
@@ -164,7 +174,11 @@ async fn side_by_side(
         }
     });
     futures::future::join_all(work).await;
-    done.into_inner().unwrap_or_else(PoisonError::into_inner)
+    let done = done.into_inner().unwrap_or_else(PoisonError::into_inner);
+    let after = Spent::now(shared);
+    let phases = done.iter().map(|(_, run)| &*run.phases).collect();
+    tell!("{all} runs in {} s: {}", begun.elapsed().as_secs(), Cost { phases, spent: (&before, &after) });
+    done
 }
 
 async fn attempt(lane: &Lane<'_>, order: &Order, reference: Option<&Reference>) -> Run {
@@ -195,7 +209,8 @@ fn progress(lane: &Lane<'_>, order: &Order, run: &Run, (nth, all): (usize, usize
         (false, true) => "killed",
         (false, false) => "VIOLATED",
     };
-    let (took, total) = (run.took.as_secs(), begun.elapsed().as_secs());
+    let (took, total) =
+        (run.phases.iter().map(|(_, took)| *took).sum::<Duration>().as_secs(), begun.elapsed().as_secs());
     tell!("{nth}/{all} ({total} s) {}: {} {well} in {took} s", lane.name, told(order));
     if order.mutant.is_none() && !run.violations.is_empty() {
         for what in &run.violations {

@@ -116,9 +116,14 @@ pub const TRIVY_COMMAND: [&str; 18] = [
     "$(IMAGE)",
 ];
 
-/// The command of a SecurityCheck that scans `$(IMAGE)` with the image of [`osv_scanner`]; it needs an emptyDir at
-/// `/tmp` as well.
-pub const OSV_SCANNER_COMMAND: [&str; 2] = ["check", "osv-scan"];
+/// The command of a SecurityCheck that scans `$IMAGE` with the image of [`osv_scanner`], as docs/checks.md has it; it
+/// needs an emptyDir at `/tmp` as well. The scanner itself takes a name only where there is a Docker daemon.
+pub const OSV_SCANNER_COMMAND: [&str; 3] = [
+    "sh",
+    "-c",
+    r#"crane pull "$IMAGE" /tmp/image.tar &&
+exec osv-scanner scan image --offline --all-packages --format json --archive /tmp/image.tar"#,
+];
 
 /// The operator: its static binary and nothing else.
 pub fn operator(program: &Path, into: &Path) -> Result<Packed, PackError> {
@@ -146,16 +151,24 @@ pub fn trivy(program: &Path, database: &Path, into: &Path) -> Result<Packed, Pac
     pack(&run(["/usr/local/bin/trivy"]), &[tool, data], into)
 }
 
-/// osv-scanner with the same advisories, and the program that fetches an image for it, since it reads archives;
-/// `database` has a folder with an
-/// archive of OSV records for each ecosystem.
-pub fn osv_scanner(scanner: &Path, check: &Path, database: &Path, into: &Path) -> Result<Packed, PackError> {
-    let tools = Layer::new().program("/usr/local/bin/osv-scanner", scanner).program("/usr/local/bin/check", check);
+/// osv-scanner with the same advisories, the program that fetches an image for it, since it reads archives, and a
+/// shell to run one after the other; `database` has a folder with an archive of OSV records for each ecosystem.
+pub fn osv_scanner(
+    scanner: &Path,
+    crane: &Path,
+    shell: &Path,
+    database: &Path,
+    into: &Path,
+) -> Result<Packed, PackError> {
+    let tools = Layer::new()
+        .program("/usr/local/bin/osv-scanner", scanner)
+        .program("/usr/local/bin/crane", crane)
+        .program("/usr/local/bin/sh", shell);
     let archives = ["PyPI/all.zip", "Debian/all.zip"];
     let data = archives
         .into_iter()
         .fold(Layer::new(), |layer, name| layer.copy(Path::new("/osv/osv-scalibr").join(name), database.join(name)));
-    let mut config = run(["/usr/local/bin/check"]);
+    let mut config = run(["/usr/local/bin/osv-scanner"]);
     config.env.insert("OSV_SCALIBR_LOCAL_DB_CACHE_DIRECTORY".to_owned(), "/osv".to_owned());
     pack(&config, &[tools, data], into)
 }

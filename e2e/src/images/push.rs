@@ -32,6 +32,12 @@ impl Published {
         &self.0
     }
 
+    /// The same image in another registry, which shows the same repositories.
+    #[must_use]
+    pub fn at(&self, host: &str) -> Self {
+        Self(self.0.split_once('/').map_or_else(|| self.0.clone(), |(_, rest)| format!("{host}/{rest}")))
+    }
+
     /// The digest, `sha256:...`.
     pub fn digest(&self) -> &str {
         self.0.split_once('@').map_or("", |(_, digest)| digest)

@@ -10,10 +10,16 @@ use tokio::sync::Mutex;
 use super::error::{Asked, LabError};
 use super::ground::Ground;
 use super::programs::Programs;
-use crate::images::advisories::{self, JINJA, PYYAML};
+use crate::images::advisories::{self, Databases, JINJA, PYYAML};
 use crate::images::catalogue::{self, Web};
 use crate::images::{PackError, Packed, Published, Registry};
+use crate::packages::{self, Package};
 use crate::tools::Tool;
+
+/// A shell that runs in an image without anything else; Debian's only busybox at this place that is not static conflicts with
+/// this one.
+const SHELL: Package = Package::new("busybox-static", SHELL_FILE);
+const SHELL_FILE: &str = "/bin/busybox";
 
 /// What is in the registry, pushed when it is first asked for.
 pub struct Images {
@@ -62,12 +68,34 @@ impl Images {
         self.trivy_that_knows("blind", &[]).await
     }
 
+    /// osv-scanner with the same advisories.
+    pub async fn osv_scanner(&self) -> Result<Published, LabError> {
+        self.osv_scanner_that_knows("seeing", &[JINJA, PYYAML]).await
+    }
+
+    /// osv-scanner with data bases that know none of them.
+    pub async fn blind_osv_scanner(&self) -> Result<Published, LabError> {
+        self.osv_scanner_that_knows("blind", &[]).await
+    }
+
+    async fn osv_scanner_that_knows(&self, tag: &str, known: &[advisories::Advisory]) -> Result<Published, LabError> {
+        packages::require(&[SHELL]).map_err(io::Error::other).asked(|| "installing a static shell".to_owned())?;
+        let databases = self.databases(tag, known)?;
+        let (scanner, crane) = (Tool::OsvScanner.path()?, Tool::Crane.path()?);
+        let pack = |into: &Path| catalogue::osv_scanner(&scanner, &crane, Path::new(SHELL_FILE), &databases.osv, into);
+        self.publish("osv-scanner", tag, pack).await
+    }
+
     async fn trivy_that_knows(&self, tag: &str, known: &[advisories::Advisory]) -> Result<Published, LabError> {
-        let databases = advisories::databases(known, &self.work.join("databases").join(tag))
-            .map_err(io::Error::other)
-            .asked(|| "making the scanner's data base".to_owned())?;
+        let databases = self.databases(tag, known)?;
         let program = Tool::Trivy.path()?;
         self.publish("trivy", tag, |into| catalogue::trivy(&program, &databases.trivy, into)).await
+    }
+
+    fn databases(&self, tag: &str, known: &[advisories::Advisory]) -> Result<Databases, LabError> {
+        advisories::databases(known, &self.work.join("databases").join(tag))
+            .map_err(io::Error::other)
+            .asked(|| "making the scanners' data bases".to_owned())
     }
 
     /// The demonstration application. One version is one image for the life of the lab.

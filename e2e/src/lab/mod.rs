@@ -33,8 +33,11 @@ pub mod manifest;
 mod outsider;
 mod production;
 mod programs;
+pub mod registries;
 mod scene;
 mod suite;
+mod tls;
+mod tokens;
 mod wait;
 pub mod webhook;
 mod writes;
@@ -62,8 +65,9 @@ use serde_json::{Value, json};
 
 use crate::cluster::{Cluster, Options as ClusterOptions};
 use crate::images::Published;
-use crate::images::catalogue::Web;
+use crate::images::catalogue::{self, Web};
 use images::Images;
+use registries::Registries;
 
 /// Namespace the operator is installed into.
 pub const OPERATOR_NAMESPACE: &str = "hotfix-system";
@@ -89,12 +93,21 @@ pub struct Options {
     pub profile: Profile,
     /// The operator's log filter.
     pub log: String,
+    /// The operator is told of private registries as well. They need not run.
+    pub private_registries: bool,
 }
 
 impl Options {
     /// A lab on a local cluster of this name, with programs built as tests are.
     pub fn named(name: &str) -> Self {
-        Self { name: name.to_owned(), profile: Profile::Dev, log: "info,securityhotfix=debug".to_owned() }
+        let log = "info,securityhotfix=debug".to_owned();
+        Self { name: name.to_owned(), profile: Profile::Dev, log, private_registries: false }
+    }
+
+    /// The same with private registries.
+    #[must_use]
+    pub fn with_private_registries(self) -> Self {
+        Self { private_registries: true, ..self }
     }
 }
 
@@ -103,6 +116,7 @@ pub struct Lab {
     images: Images,
     ground: Arc<Ground>,
     profile: Profile,
+    registries: Option<Registries>,
 }
 
 impl Lab {
@@ -123,7 +137,11 @@ impl Lab {
     /// Installs the operator on a cluster, built from these programs.
     pub fn on(ground: Ground, programs: Programs, options: &Options) -> Result<Self, LabError> {
         let ground = Arc::new(ground);
-        let lab = Self { images: Images::new(&ground, programs), ground, profile: options.profile };
+        let registries = match &*ground {
+            Ground::Local(cluster) if options.private_registries => Some(Registries::of(cluster)?),
+            _ => None,
+        };
+        let lab = Self { images: Images::new(&ground, programs), ground, profile: options.profile, registries };
         lab.ground.run(async || {
             let installed = lab.install(&options.log).await;
             if installed.is_err() {
@@ -141,6 +159,17 @@ impl Lab {
         let registry = self.ground.registry();
         let host = registry.split('/').next().unwrap_or(&registry);
         let plain = self.ground.transport() == crate::images::Transport::Plain;
+        let mut registries = vec![json!({"host": host, "plainHttp": plain})];
+        let mut credentials = "";
+        if let Some(private) = &self.registries {
+            registries.extend(private.values());
+            credentials = registries::CREDENTIALS;
+            let namespace = json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": OPERATOR_NAMESPACE}});
+            self.apply(
+                &json!({"apiVersion": "v1", "kind": "List", "items": [namespace, private.secret()]}).to_string(),
+            )
+            .await?;
+        }
         self.ground
             .helm(&[
                 "upgrade",
@@ -155,7 +184,9 @@ impl Lab {
                 "--set-string",
                 &format!("log={}", log.replace(',', "\\,")),
                 "--set-json",
-                &format!(r#"registries=[{{"host":"{host}","plainHttp":{plain}}}]"#),
+                &format!("registries={}", Value::Array(registries)),
+                "--set",
+                &format!("registryCredentials.secretName={credentials}"),
                 "--wait",
                 "--timeout",
                 INSTALL_TIMEOUT,
@@ -165,22 +196,26 @@ impl Lab {
     }
 
     async fn apply_checks(&self, check: &str, trivy: &str) -> Result<(), LabError> {
-        let command = serde_json::to_string(&crate::images::catalogue::TRIVY_COMMAND).unwrap_or_default();
+        let command = serde_json::to_string(&catalogue::TRIVY_COMMAND).unwrap_or_default();
         let checks =
             manifest::fill(manifest::CHECKS, &[("trivy", trivy), ("check", check), ("trivy_command", &command)]);
         self.apply(&checks).await
     }
 
-    /// Offers another scanner under this name, run as Trivy is.
-    pub async fn scanner(&self, name: &str, image: &Published) -> Result<(), LabError> {
-        let command = crate::images::catalogue::TRIVY_COMMAND;
-        self.apply(&scan_check(name, image, &command).to_string()).await
+    /// Offers another Trivy under this name.
+    pub async fn trivy_check(&self, name: &str, image: &Published) -> Result<(), LabError> {
+        self.apply(&scan_check(name, TRIVY, image, &catalogue::TRIVY_COMMAND).to_string()).await
+    }
+
+    /// Offers an osv-scanner under this name.
+    pub async fn osv_scanner_check(&self, name: &str, image: &Published) -> Result<(), LabError> {
+        self.apply(&scan_check(name, OSV_SCANNER, image, &catalogue::OSV_SCANNER_COMMAND).to_string()).await
     }
 
     /// Offers a scanner that misbehaves in the way it is named after, see [`crate::check::misbehave`].
     pub async fn misbehaving_scanner(&self, how: &str) -> Result<(), LabError> {
         let image = self.check_image().await?;
-        self.apply(&scan_check(how, &image, &["check", "misbehave", how]).to_string()).await
+        self.apply(&scan_check(how, TRIVY, &image, &["check", "misbehave", how]).to_string()).await
     }
 
     /// Applies manifests, as `kubectl apply -f` does.
@@ -199,6 +234,11 @@ impl Lab {
             Ground::Local(cluster) => Some(cluster),
             Ground::Current { .. } => None,
         }
+    }
+
+    /// The private registries the operator was told of, where it was.
+    pub fn private_registries(&self) -> Option<&Registries> {
+        self.registries.as_ref()
     }
 
     /// How the programs were compiled.
@@ -221,9 +261,24 @@ impl Lab {
         self.images.web(version, web).await
     }
 
+    /// Trivy with the repository's advisories.
+    pub async fn trivy(&self) -> Result<Published, LabError> {
+        self.images.trivy().await
+    }
+
     /// A scanner that finds nothing anywhere.
     pub async fn blind_trivy(&self) -> Result<Published, LabError> {
         self.images.blind_trivy().await
+    }
+
+    /// osv-scanner with the repository's advisories.
+    pub async fn osv_scanner(&self) -> Result<Published, LabError> {
+        self.images.osv_scanner().await
+    }
+
+    /// The same scanner with data bases in which there is nothing.
+    pub async fn blind_osv_scanner(&self) -> Result<Published, LabError> {
+        self.images.blind_osv_scanner().await
     }
 
     /// The programs of check Jobs, as an image.
@@ -301,14 +356,18 @@ impl Lab {
     }
 }
 
-fn scan_check(name: &str, image: &Published, command: &[&str]) -> Value {
+/// Formats of reports, as a SecurityCheck names them.
+const TRIVY: &str = "TrivyJson";
+const OSV_SCANNER: &str = "OsvScannerJson";
+
+fn scan_check(name: &str, format: &str, image: &Published, command: &[&str]) -> Value {
     let tmp = json!({"name": "tmp", "mountPath": "/tmp", "emptyDir": {}});
     let container = json!({"image": image.as_str(), "command": command, "volumes": [tmp]});
     json!({
         "apiVersion": "securityhotfix.dev/v1alpha1",
         "kind": "SecurityCheck",
         "metadata": {"name": name},
-        "spec": {"scan": {"format": "TrivyJson", "timeout": "3m", "container": container}},
+        "spec": {"scan": {"format": format, "timeout": "3m", "container": container}},
     })
 }
 

@@ -88,7 +88,7 @@ pub fn play(name: &str, scenarios: &[&[Scenario]]) -> ExitCode {
 
 fn on_a_lab(name: &str, chosen: &[Scenario]) -> Result<Vec<&'static str>, LabError> {
     let name = std::env::var("HOTFIX_CLUSTER_NAME").unwrap_or_else(|_| name.to_owned());
-    let lab = Lab::up(&Options::named(&name))?;
+    let lab = Lab::up(&Options::named(&name).with_private_registries())?;
     let of = |how| chosen.iter().filter(|scenario| scenario.how == how).copied().collect::<VecDeque<_>>();
     let failed = Mutex::default();
     side_by_side(&lab, &Mutex::new(of(How::Together)), AT_ONCE, &failed);

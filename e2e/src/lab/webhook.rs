@@ -2,7 +2,6 @@
 
 use std::convert::Infallible;
 use std::net::{IpAddr, SocketAddr};
-use std::sync::Arc;
 
 use http_body_util::{BodyExt, Full, Limited};
 use hyper::body::{Bytes, Incoming};
@@ -10,15 +9,13 @@ use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper::{Request, Response};
 use hyper_util::rt::TokioIo;
-use rustls::ServerConfig;
-use rustls::crypto::ring;
-use rustls::pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
 use serde_json::{Value, json};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinSet;
 use tokio_rustls::TlsAcceptor;
 
 use super::error::{Asked, LabError};
+use super::tls::Identity;
 
 /// The API server sends objects of at most 3 MiB, twice in an update.
 const REVIEW_MAX: usize = 8 << 20;
@@ -29,15 +26,16 @@ pub type Mutation = fn(&Value) -> Vec<Value>;
 /// A webhook that is answering; it ends when the value is dropped.
 pub struct Webhook {
     address: SocketAddr,
-    /// Its own certificate, which the API server is told to trust.
-    certificate: String,
+    /// Its authority, which the API server is told to trust.
+    authority: String,
     _server: JoinSet<()>,
 }
 
 impl Webhook {
     /// Begins to answer at this address of the cluster's network, on a port of the machine's choice.
     pub async fn serve(ip: IpAddr, mutate: Mutation) -> Result<Self, LabError> {
-        let (certificate, tls) = identity(ip)?;
+        let identity = Identity::of(&[ip], "webhooks.suites.example")?;
+        let tls = identity.acceptor()?;
         let listener = TcpListener::bind((ip, 0)).await.asked(|| "listening for reviews".to_owned())?;
         let address = listener.local_addr().asked(|| "listening for reviews".to_owned())?;
         let mut server = JoinSet::new();
@@ -47,7 +45,7 @@ impl Webhook {
                 connections.spawn(answer(stream, tls.clone(), mutate));
             }
         });
-        Ok(Self { address, certificate, _server: server })
+        Ok(Self { address, authority: identity.authority().to_owned(), _server: server })
     }
 
     /// The configuration that has the API server ask it about Deployments and pods of one namespace, created or rehearsed.
@@ -64,7 +62,7 @@ impl Webhook {
                 "failurePolicy": "Fail",
                 "namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": namespace}},
                 "rules": [rule("apps", "deployments"), rule("", "pods")],
-                "clientConfig": {"url": format!("https://{}/", self.address), "caBundle": base64(&self.certificate)},
+                "clientConfig": {"url": format!("https://{}/", self.address), "caBundle": base64(&self.authority)},
             }],
         })
     }
@@ -73,18 +71,6 @@ impl Webhook {
 fn base64(text: &str) -> Value {
     // The API's byte strings know how to write themselves.
     json!(k8s_openapi::ByteString(text.as_bytes().to_vec()))
-}
-
-/// A certificate for this address, signed by itself.
-fn identity(ip: IpAddr) -> Result<(String, TlsAcceptor), LabError> {
-    let unfit = |error: &dyn std::fmt::Display| LabError::Unfit(format!("no certificate for a webhook: {error}"));
-    let made = rcgen::generate_simple_self_signed([ip.to_string()]).map_err(|error| unfit(&error))?;
-    let key = PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(made.signing_key.serialize_der()));
-    let config = ServerConfig::builder_with_provider(Arc::new(ring::default_provider()))
-        .with_safe_default_protocol_versions()
-        .and_then(|config| config.with_no_client_auth().with_single_cert(vec![made.cert.der().clone()], key))
-        .map_err(|error| unfit(&error))?;
-    Ok((made.cert.pem(), TlsAcceptor::from(Arc::new(config))))
 }
 
 async fn answer(stream: TcpStream, tls: TlsAcceptor, mutate: Mutation) {

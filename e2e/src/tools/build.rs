@@ -3,11 +3,13 @@
 use std::fs::{self, File};
 use std::io;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, ExitStatus, Stdio};
+use std::process::{Child, ExitStatus, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use sha2::{Digest, Sha256};
+
+use crate::outside;
 
 /// How often a build tells that it is still at work: often enough that nobody takes it for hung.
 const PROGRESS: Duration = Duration::from_secs(15);
@@ -162,7 +164,7 @@ impl Upstream {
         let failed = |source| ToolError::Cache { path: log.to_owned(), source };
         let output = File::create(log).map_err(failed)?;
         let errors = output.try_clone().map_err(failed)?;
-        let mut go = Command::new("go");
+        let mut go = outside::command("go");
         // One program may be named otherwise than its package; several keep their packages' names.
         let target = match self.programs {
             [(name, _)] => bin.join(name),

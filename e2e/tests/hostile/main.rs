@@ -11,8 +11,9 @@ use std::time::Instant;
 
 use futures::FutureExt;
 use futures::future::LocalBoxFuture;
+use hotfix_e2e::cluster::ApiServer;
 use hotfix_e2e::faults::ground;
-use hotfix_e2e::faults::lane::{Lane, Shared};
+use hotfix_e2e::faults::lane::{Lane, REQUEST_TIMEOUT, Shared};
 use hotfix_e2e::faults::stand::stand;
 use hotfix_e2e::lab::{self, Ground, LabError};
 
@@ -37,7 +38,8 @@ fn main() -> ExitCode {
         return ExitCode::SUCCESS;
     }
     let played = lab::operator().and_then(|operator| {
-        stand("hostile", operator, Vec::is_empty, async |shared, ground| play(&chosen, shared, ground).await)
+        let api = ApiServer { request_timeout: REQUEST_TIMEOUT, ..ApiServer::default() };
+        stand("hostile", api, operator, Vec::is_empty, async |shared, ground| play(&chosen, shared, ground).await)
     });
     match played {
         Ok(wrong) if wrong.is_empty() => ExitCode::SUCCESS,
@@ -58,8 +60,8 @@ async fn play(chosen: &[(&str, usize, Suite)], shared: &Shared, ground: &Ground)
         let mut own = Vec::new();
         for number in 1..=*count {
             let name = format!("{suite}-{number:02}");
-            let token = ground::install(ground, &shared.admin, &name).await?;
-            own.push(Lane { shared, name, token });
+            let operator = ground::install(ground, &shared.admin, &name).await?;
+            own.push(Lane { shared, name, operator });
         }
         lanes.push(own);
     }

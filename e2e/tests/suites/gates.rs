@@ -17,6 +17,7 @@ scenarios![
         a_candidate_with_the_same_advisory_fails_the_scan,
         a_candidate_that_brings_another_vulnerability_fails_the_scan,
         a_blind_scanner_proves_nothing,
+        an_osv_scanner_without_records_proves_nothing,
         a_scanner_that_ends_well_with_garbage_proves_nothing,
         a_scanner_that_looks_elsewhere_proves_nothing,
         a_report_without_end_proves_nothing,
@@ -62,30 +63,41 @@ async fn a_candidate_that_brings_another_vulnerability_fails_the_scan(scene: &Sc
 
 async fn a_blind_scanner_proves_nothing(scene: &Scene<'_>) {
     let blind = scene.lab.blind_trivy().await.expect("a blind scanner");
-    scene.lab.scanner("blind", &blind).await.expect("its check");
+    scene.lab.trivy_check("blind", &blind).await.expect("its check");
     let image = scene.lab.patched("v2").await.expect("v2");
     let policy = PolicyOptions { scan: "[{check: blind}]".to_owned(), ..PolicyOptions::default() };
     let (_, writes) = fails(scene, policy, &image, Reason::ScanFailed).await;
     assert_no_candidate(&writes);
 }
 
+/// Its report lists every package, and it ends with 0, as it does without any data base at all.
+async fn an_osv_scanner_without_records_proves_nothing(scene: &Scene<'_>) {
+    let blind = scene.lab.blind_osv_scanner().await.expect("a blind scanner");
+    scene.lab.osv_scanner_check("osv-blind", &blind).await.expect("its check");
+    proves_nothing(scene, "osv-blind", "The scanner is blind to CVE-2024-22195").await;
+}
+
 async fn a_scanner_that_ends_well_with_garbage_proves_nothing(scene: &Scene<'_>) {
-    proves_nothing(scene, "garbage", "the report is not a Trivy JSON report").await;
+    misbehaves(scene, "garbage", "the report is not a Trivy JSON report").await;
 }
 
 async fn a_scanner_that_looks_elsewhere_proves_nothing(scene: &Scene<'_>) {
-    proves_nothing(scene, "elsewhere", "is about another image").await;
+    misbehaves(scene, "elsewhere", "is about another image").await;
 }
 
 async fn a_report_without_end_proves_nothing(scene: &Scene<'_>) {
-    proves_nothing(scene, "flood", "the report has more than 8388608 bytes").await;
+    misbehaves(scene, "flood", "the report has more than 8388608 bytes").await;
+}
+
+async fn misbehaves(scene: &Scene<'_>, misbehaviour: &str, lacked: &str) {
+    scene.lab.misbehaving_scanner(misbehaviour).await.expect("its check");
+    proves_nothing(scene, misbehaviour, lacked).await;
 }
 
 /// A scan that proves nothing is run four times, says what it lacked, and never lets a candidate come to be.
-async fn proves_nothing(scene: &Scene<'_>, misbehaviour: &str, lacked: &str) {
-    scene.lab.misbehaving_scanner(misbehaviour).await.expect("its check");
+async fn proves_nothing(scene: &Scene<'_>, check: &str, lacked: &str) {
     let image = scene.lab.patched("v2").await.expect("v2");
-    let policy = PolicyOptions { scan: format!("[{{check: {misbehaviour}}}]"), ..PolicyOptions::default() };
+    let policy = PolicyOptions { scan: format!("[{{check: {check}}}]"), ..PolicyOptions::default() };
     let (failed, writes) = fails(scene, policy, &image, Reason::ScanFailed).await;
     assert_no_candidate(&writes);
     let attempt = failed.status.and_then(|status| status.attempt).expect("an attempt");

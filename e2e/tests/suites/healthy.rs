@@ -15,7 +15,11 @@ use crate::telling::{assert_true, open, why};
 
 scenarios![
     Alone: a_hotfix_goes_through;
-    Together: a_bad_hotfix_goes_back_by_itself, two_services_move_and_return, a_second_hotfix_waits_for_the_first
+    Together:
+        a_bad_hotfix_goes_back_by_itself,
+        two_services_move_and_return,
+        a_second_hotfix_waits_for_the_first,
+        an_osv_scanner_knows_the_advisory_by_another_name
 ];
 
 /// The most writes a gated update may cost, beside those that are exempt.
@@ -87,6 +91,27 @@ async fn two_services_move_and_return(scene: &Scene<'_>) {
     let ledger = partners.stop().await.expect("a full account");
     crate::telling::assert_none_lost(&ledger);
     assert!(ledger.total().answers("v2") > 0, "the second Service has the new version too");
+}
+
+/// It files under GitHub's id what the hotfix, here, names by its CVE alone.
+async fn an_osv_scanner_knows_the_advisory_by_another_name(scene: &Scene<'_>) {
+    let scanner = scene.lab.osv_scanner().await.expect("osv-scanner");
+    scene.lab.osv_scanner_check("osv-scanner", &scanner).await.expect("its check");
+    let scan = "[{check: osv-scanner, failOn: {introduced: High}}]".to_owned();
+    let story = open(scene, PolicyOptions { scan, ..PolicyOptions::default() }).await;
+    let patched = scene.lab.patched("v2").await.expect("v2");
+    let both = scene.hotfix_manifest("fix", &story.web, &patched);
+    let by_cve = both.replace(", GHSA-h5c8-rqwp-cp95]", "]");
+    assert_ne!(both, by_cve, "the manifest names both");
+    scene.lab.apply(&by_cve).await.expect("it is accepted");
+
+    let fixed = story.ends(Outcome::Remediated).await;
+    story.leaves_it_patched(&patched).await;
+    let record = scene.report(&fixed).await.expect("the record is there");
+    let mut verdicts = record.spec.attempt.iter().flat_map(|attempt| &attempt.verdicts);
+    let scan = verdicts.find(|verdict| verdict.check == "osv-scanner").expect("its verdict");
+    assert!(scan.message.starts_with("CVE-2024-22195 is in the running image of web (jinja2 3.1.0)"), "{scan:?}");
+    assert_eq!(scan.tool.as_deref(), Some("OSV-Scanner"));
 }
 
 async fn a_second_hotfix_waits_for_the_first(scene: &Scene<'_>) {

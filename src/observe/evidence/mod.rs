@@ -25,11 +25,19 @@ use crate::plan::observed::{Evidence, Rehearsal, Resolution};
 use probe::Probes;
 pub use registry::{Registries, RegistriesError};
 
+/// What reads the answers of registries, for whoever tries it with hostile ones.
+pub mod untrusted {
+    pub use super::credentials::{Credentials, Login};
+    pub use super::registry::{Described, described, located, resolved, verified};
+    pub use super::registry_call::{Bearer, Manifest};
+}
+
 /// How long a finding is shown. An attempt that begins later must ask anew, since a tag may have moved and admission may
 /// have changed its mind.
 const FRESH: Duration = Duration::from_secs(60);
 
-/// How long a refusal of the registry, or the lack of a right, is shown: as long as the planner cares to wait before it asks again, so that it
+/// How long a refusal of the registry, or the lack of a right, is shown: as long as the planner cares to wait before it
+/// asks again, so that it
 /// is not taken for something never asked.
 const REFUSAL_SHOWN: Duration = Duration::from_secs(600);
 
@@ -210,7 +218,7 @@ mod tests {
         Finding { question: asked, asking: None, answer: Some((at, true)) }
     }
 
-    fn any(_: &bool) -> bool {
+    fn any<T>(_: &T) -> bool {
         true
     }
 

@@ -70,7 +70,8 @@ pub enum RegistriesError {
 #[derive(Debug, Default)]
 pub struct Registries {
     callers: HashMap<String, Arc<Caller>>,
-    credentials: Credentials,
+    /// Read anew for each question: passwords of many registries are exchanged every few hours.
+    credentials: Option<PathBuf>,
 }
 
 impl Registries {
@@ -78,8 +79,8 @@ impl Registries {
     pub fn load(list: Option<&Path>, credentials: Option<&Path>) -> Result<Self, RegistriesError> {
         let mut registries = Self::default();
         if let Some(path) = credentials {
-            registries.credentials = Credentials::parse(&read(path)?)
-                .map_err(|error| malformed(path, "Docker configuration with credentials", &error))?;
+            logins(path)?;
+            registries.credentials = Some(path.to_owned());
         }
         if let Some(path) = list {
             let entries: Vec<Entry> =
@@ -114,7 +115,11 @@ impl Registries {
         let image = ImageRef::parse(&change.image).ok_or("it is no image reference with a SHA-256 digest or a tag")?;
         let (host, path) = located(&image.repository);
         let caller = self.callers.get(&host).cloned().unwrap_or_else(|| Arc::new(Caller::public()));
-        let session = caller.session(&host, &path, self.credentials.of(&host));
+        let credentials = self.credentials.as_deref().map(logins).transpose();
+        let credentials = credentials
+            .map_err(|error| format!("{error}; correct the Secret of the chart's registryCredentials"))?
+            .unwrap_or_default();
+        let session = caller.session(&host, &path, credentials.of(&host, &path));
         let reference = image.digest.as_ref().map(Digest::as_str).or(image.tag.as_deref()).unwrap_or("latest");
         let manifest = session.manifest(reference).await?.ok_or_else(|| {
             format!("the registry {host} has no {reference} of {path}, or does not show it to the operator")
@@ -141,6 +146,10 @@ impl Registries {
     }
 }
 
+fn logins(path: &Path) -> Result<Credentials, RegistriesError> {
+    Credentials::parse(&read(path)?).map_err(|error| malformed(path, "Docker configuration with credentials", &error))
+}
+
 fn read(path: &Path) -> Result<Vec<u8>, RegistriesError> {
     std::fs::read(path).map_err(|source| RegistriesError::Unreadable { path: path.to_owned(), source })
 }
@@ -150,7 +159,7 @@ fn malformed(path: &Path, what: &'static str, why: &dyn Display) -> RegistriesEr
 }
 
 /// Host and path of a repository as it was written: without a host it is Docker Hub's, as for every container runtime.
-fn located(repository: &str) -> (String, String) {
+pub fn located(repository: &str) -> (String, String) {
     const HUB: &str = "docker.io";
     match repository.split_once('/') {
         Some((HUB | "index.docker.io", name)) if !name.contains('/') => (HUB.to_owned(), format!("library/{name}")),
@@ -162,7 +171,7 @@ fn located(repository: &str) -> (String, String) {
 }
 
 /// The digest of a manifest, by its content.
-fn verified(manifest: &Manifest, asked: Option<&Digest>) -> Result<Digest, String> {
+pub fn verified(manifest: &Manifest, asked: Option<&Digest>) -> Result<Digest, String> {
     let text = format!("sha256:{}", hex(&Sha256::digest(&manifest.body), 64));
     let digest = Digest::parse(&text).expect("64 hex digits are a digest");
     let claimed = asked.map(Digest::as_str).or(manifest.digest.as_deref().filter(|it| it.starts_with("sha256:")));
@@ -176,12 +185,21 @@ fn verified(manifest: &Manifest, asked: Option<&Digest>) -> Result<Digest, Strin
 
 /// What a manifest describes.
 #[derive(Debug, PartialEq, Eq)]
-enum Described {
-    Image { config: Digest },
-    Index { children: Vec<Digest> },
+pub enum Described {
+    /// One image.
+    Image {
+        /// The digest of its configuration.
+        config: Digest,
+    },
+    /// Images of several platforms.
+    Index {
+        /// The digests of their manifests.
+        children: Vec<Digest>,
+    },
 }
 
-fn described(body: &[u8]) -> Result<Described, String> {
+/// Reads a manifest or an index; why it cannot be used, as a clause.
+pub fn described(body: &[u8]) -> Result<Described, String> {
     let manifest: Value = serde_json::from_slice(body).map_err(|_| "the registry's manifest is no JSON".to_owned())?;
     let digest = |of: &Value| of.get("digest").and_then(Value::as_str).and_then(Digest::parse);
     // What has both could be read as either, and a runtime could choose the other.
@@ -209,7 +227,8 @@ fn is_attestation(entry: &Value) -> bool {
     entry.pointer("/annotations/vnd.docker.reference.type").and_then(Value::as_str) == Some("attestation-manifest")
 }
 
-fn resolved(change: &ImageChange, repository: &str, digest: &Digest, others: Vec<Digest>) -> ResolvedImage {
+/// The image with every digest that stands for it, each once.
+pub fn resolved(change: &ImageChange, repository: &str, digest: &Digest, others: Vec<Digest>) -> ResolvedImage {
     let mut digests = vec![digest.as_str().to_owned()];
     for other in others {
         if !digests.iter().any(|known| known == other.as_str()) {

@@ -1,13 +1,16 @@
 //! Asking a registry for a manifest, as the OCI distribution specification says: bounded, with credentials where they
 //! are asked for and never to a host that has not.
 
+use std::error::Error;
 use std::fmt::Display;
+use std::io;
 use std::sync::{LazyLock, Mutex};
 use std::time::Duration;
 
 use reqwest::header::{ACCEPT, WWW_AUTHENTICATE};
 use reqwest::redirect::Policy;
 use reqwest::{Certificate, Client, ClientBuilder, RequestBuilder, Response, StatusCode, Url};
+use rustls::CertificateError;
 use serde_json::Value;
 
 use super::credentials::Login;
@@ -38,10 +41,11 @@ pub(super) struct Caller {
 
 /// A manifest as it came.
 #[derive(Debug)]
-pub(super) struct Manifest {
-    pub(super) body: Vec<u8>,
+pub struct Manifest {
+    /// Its bytes.
+    pub body: Vec<u8>,
     /// What the registry says its digest is.
-    pub(super) digest: Option<String>,
+    pub digest: Option<String>,
 }
 
 impl Caller {
@@ -119,25 +123,25 @@ impl Session<'_> {
             let request = client.get(&url).header(ACCEPT, KINDS);
             self.proven(request)
         };
-        let mut response = ask().send().await.map_err(|error| self.unreachable(&error))?;
+        let mut response = ask().send().await.map_err(|error| unreachable(&self.registry(), &error))?;
         if response.status() == StatusCode::UNAUTHORIZED {
             let challenge = response.headers().get(WWW_AUTHENTICATE).and_then(|value| value.to_str().ok());
             let proof = self.prove(client, challenge.unwrap_or_default()).await?;
             *lock(&self.proof) = proof;
-            response = ask().send().await.map_err(|error| self.unreachable(&error))?;
+            response = ask().send().await.map_err(|error| unreachable(&self.registry(), &error))?;
         }
         match response.status() {
             StatusCode::OK => {}
             StatusCode::NOT_FOUND => return Ok(None),
-            StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => {
-                let who = if self.login.is_some() { "with its credentials" } else { "without credentials" };
+            status @ (StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN) => {
                 return Err(format!(
-                    "the registry {} does not let the operator read it {who} ({}): check the chart's registryCredentials",
-                    self.host,
-                    response.status().as_u16()
+                    "{} does not let the operator read it {} ({}): {CHECK_CREDENTIALS}",
+                    self.registry(),
+                    self.how(),
+                    status.as_u16()
                 ));
             }
-            status => return Err(format!("the registry {} answered {}", self.host, status.as_u16())),
+            status => return Err(format!("{} answered {}", self.registry(), status.as_u16())),
         }
         let digest = response.headers().get("docker-content-digest").and_then(|value| value.to_str().ok());
         let digest = digest.map(str::to_owned);
@@ -159,7 +163,8 @@ impl Session<'_> {
         let mut issuer = Url::parse(&bearer.realm)
             .ok()
             .filter(|issuer| issuer.scheme() == "https" || issuer.scheme() == self.caller.scheme)
-            .ok_or_else(|| format!("the registry {} names no usable issuer of tokens", self.host))?;
+            .ok_or_else(|| format!("{} names no usable issuer of tokens", self.registry()))?;
+        let name = format!("the issuer of tokens {} of {}", issuer.authority(), self.registry());
         issuer.query_pairs_mut().append_pair("scope", &self.scope);
         if let Some(service) = &bearer.service {
             issuer.query_pairs_mut().append_pair("service", service);
@@ -169,24 +174,59 @@ impl Session<'_> {
             Some(login) => request.basic_auth(&login.user, Some(&login.password)),
             None => request,
         };
-        let response = request.send().await.map_err(|error| self.unreachable(&error))?;
-        let status = response.status();
-        if !status.is_success() {
-            return Err(format!("the registry {} gave no token ({})", self.host, status.as_u16()));
+        let response = request.send().await.map_err(|error| unreachable(&name, &error))?;
+        match response.status() {
+            status if status.is_success() => {}
+            status @ (StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN) => {
+                let (how, status) = (self.how(), status.as_u16());
+                return Err(format!("{name} gives the operator none {how} ({status}): {CHECK_CREDENTIALS}"));
+            }
+            status => return Err(format!("{name} answered {}", status.as_u16())),
         }
-        let body = bounded(response, TOKEN_MAX).await.map_err(|why| format!("the registry's token {why}"))?;
+        let body = bounded(response, TOKEN_MAX).await.map_err(|why| format!("what {name} answered {why}"))?;
         let token: Value = serde_json::from_slice(&body).unwrap_or(Value::Null);
         let token = token.get("token").or_else(|| token.get("access_token")).and_then(Value::as_str);
-        token.map(|token| Proof::Token(token.to_owned())).ok_or(format!("the registry {} gave no token", self.host))
+        token.map(|token| Proof::Token(token.to_owned())).ok_or(format!("{name} answered without a token"))
     }
 
-    fn unreachable(&self, error: &dyn std::error::Error) -> String {
-        let mut cause: &dyn std::error::Error = error;
-        while let Some(deeper) = cause.source() {
-            cause = deeper;
+    fn registry(&self) -> String {
+        format!("the registry {}", self.host)
+    }
+
+    fn how(&self) -> &'static str {
+        if self.login.is_some() { "with its credentials" } else { "without credentials" }
+    }
+}
+
+/// What to do about a refusal.
+const CHECK_CREDENTIALS: &str = "check the chart's registryCredentials";
+
+/// Why `whom` cannot be reached, with what to do where the reason is its certificate.
+fn unreachable(whom: &str, error: &(dyn Error + 'static)) -> String {
+    let mut cause = error;
+    while let Some(deeper) = cause.source() {
+        cause = deeper;
+    }
+    // The latter: an authority of the same name with another key.
+    let unknown =
+        matches!(refused_certificate(error), Some(CertificateError::UnknownIssuer | CertificateError::BadSignature));
+    let what = if unknown { ". Give its certificate authority as ca in the chart's registries" } else { "" };
+    let cause: &dyn Display = &cause;
+    format!("{whom} cannot be reached: {cause}{what}")
+}
+
+/// What is wrong with the certificate, where that is the reason of an error.
+fn refused_certificate<'a>(mut error: &'a (dyn Error + 'static)) -> Option<&'a CertificateError> {
+    loop {
+        if let Some(rustls::Error::InvalidCertificate(why)) = error.downcast_ref() {
+            return Some(why);
         }
-        let cause: &dyn Display = &cause;
-        format!("the registry {} cannot be reached: {cause}", self.host)
+        // An error of the system hides the one it wraps: it gives that one's source as its own.
+        let wrapped = error.downcast_ref::<io::Error>().and_then(io::Error::get_ref);
+        error = match wrapped {
+            Some(wrapped) => wrapped,
+            None => error.source()?,
+        };
     }
 }
 
@@ -205,14 +245,16 @@ async fn bounded(mut response: Response, max: usize) -> Result<Vec<u8>, String> 
 
 /// A registry's demand for a token.
 #[derive(Debug, PartialEq, Eq)]
-struct Bearer {
-    realm: String,
-    service: Option<String>,
+pub struct Bearer {
+    /// Who issues it.
+    pub realm: String,
+    /// What it is for, in the issuer's words.
+    pub service: Option<String>,
 }
 
 impl Bearer {
     /// Reads `Bearer realm="...",service="...",scope="..."`.
-    fn parse(challenge: &str) -> Option<Self> {
+    pub fn parse(challenge: &str) -> Option<Self> {
         let (scheme, mut rest) = challenge.split_once(' ')?;
         if !scheme.eq_ignore_ascii_case("bearer") {
             return None;
@@ -237,6 +279,19 @@ impl Bearer {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_certificate_nobody_knows_is_told_with_what_to_do() {
+        // As the client wraps it.
+        let of = |error| unreachable("the registry r", &io::Error::other(io::Error::other(error)));
+        let unknown = of(rustls::Error::InvalidCertificate(CertificateError::UnknownIssuer));
+        assert_eq!(
+            unknown,
+            "the registry r cannot be reached: invalid peer certificate: UnknownIssuer. Give its certificate authority as ca in the chart's registries"
+        );
+        let expired = of(rustls::Error::InvalidCertificate(CertificateError::Expired));
+        assert_eq!(expired, "the registry r cannot be reached: invalid peer certificate: Expired");
+    }
 
     #[test]
     fn a_demand_for_a_token_is_read() {

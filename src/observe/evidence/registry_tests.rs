@@ -21,7 +21,8 @@ fn index(children: &[&str]) -> String {
     json!({"schemaVersion": 2, "manifests": manifests}).to_string()
 }
 
-/// A registry on this machine: what it has at which path, and whether it wants to know who asks.
+/// A registry on this machine: what it has at which path, and what it wants to be shown. Where that is a token, it gives
+/// them out itself, to whoever knows `LOGIN`.
 async fn registry(content: &[(&str, &str)], login: Option<&'static str>) -> (String, Registries) {
     let content: HashMap<String, String> = content
         .iter()
@@ -29,20 +30,29 @@ async fn registry(content: &[(&str, &str)], login: Option<&'static str>) -> (Str
         .collect();
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let host = listener.local_addr().unwrap().to_string();
+    let challenge = match login {
+        Some(login) if login.starts_with("Bearer") => format!("Bearer realm=\"http://{host}/token\",service=\"r\""),
+        _ => "Basic realm=\"r\"".to_owned(),
+    };
     tokio::spawn(async move {
         while let Ok((mut socket, _)) = listener.accept().await {
             let mut bytes = vec![0; 8192];
             let read = socket.read(&mut bytes).await.unwrap_or(0);
             let request = String::from_utf8_lossy(&bytes[..read]).into_owned();
             let path = request.split(' ').nth(1).unwrap_or_default();
-            let proven = login.is_none_or(|login| request.contains(&format!("uthorization: {login}")));
-            let (status, more, body) = match content.get(path) {
-                _ if !proven => ("401 Unauthorized", "WWW-Authenticate: Basic realm=\"r\"\r\n", ""),
-                Some(body) => ("200 OK", "", body.as_str()),
-                None => ("404 Not Found", "", ""),
+            let shows = |proof: &str| request.contains(&format!("uthorization: {proof}\r\n"));
+            let (status, body) = match content.get(path) {
+                _ if path == "/token?scope=repository%3Ashop%2Fweb%3Apull&service=r" && shows(LOGIN) => {
+                    ("200 OK", r#"{"token": "t"}"#)
+                }
+                _ if login.is_some_and(|login| !shows(login)) => ("401 Unauthorized", ""),
+                Some(body) => ("200 OK", body.as_str()),
+                None => ("404 Not Found", ""),
             };
-            let answer =
-                format!("HTTP/1.1 {status}\r\n{more}Connection: close\r\nContent-Length: {}\r\n\r\n{body}", body.len());
+            let length = body.len();
+            let answer = format!(
+                "HTTP/1.1 {status}\r\nWWW-Authenticate: {challenge}\r\nConnection: close\r\nContent-Length: {length}\r\n\r\n{body}"
+            );
             let _ = socket.write_all(answer.as_bytes()).await;
         }
     });
@@ -93,16 +103,68 @@ async fn an_image_that_is_not_there_is_said_so() {
     assert!(odd.contains("no image reference"), "{odd}");
 }
 
+const LOGIN: &str = "Basic dXNlcjpwYXNz";
+
+/// A mounted Secret. The file goes when it is dropped.
+struct Secret(PathBuf);
+
+impl Secret {
+    fn of(test: &str) -> Self {
+        Self(std::env::temp_dir().join(format!("hotfix-credentials-{test}-{}", std::process::id())))
+    }
+
+    /// Writes the login in base64 for this host.
+    fn write(&self, host: &str, login: &str) {
+        std::fs::write(&self.0, json!({"auths": {host: {"auth": login}}}).to_string()).unwrap();
+    }
+}
+
+impl Drop for Secret {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_file(&self.0);
+    }
+}
+
 #[tokio::test]
 async fn credentials_are_given_to_the_registry_that_asks_for_them() {
     let manifest = image("config");
-    let (host, mut registries) = registry(&[("2", &manifest)], Some("Basic dXNlcjpwYXNz")).await;
-    let why = outcome(&registries, format!("{host}/shop/web:2")).await.unwrap_err();
-    assert!(why.contains("without credentials (401)"), "{why}");
-    let config = json!({"auths": {host.as_str(): {"auth": "dXNlcjpwYXNz"}}}).to_string();
-    registries.credentials = Credentials::parse(config.as_bytes()).unwrap();
-    assert!(outcome(&registries, format!("{host}/shop/web:2")).await.is_ok());
+    let (host, mut registries) = registry(&[("2", &manifest)], Some(LOGIN)).await;
+    let image = format!("{host}/shop/web:2");
+    let why = outcome(&registries, image.clone()).await.unwrap_err();
+    assert!(why.contains("without credentials (401): check the chart's registryCredentials"), "{why}");
+    let secret = Secret::of("basic");
+    registries.credentials = Some(secret.0.clone());
+    secret.write(&host, "dXNlcjpvbGQ=");
+    let why = outcome(&registries, image.clone()).await.unwrap_err();
+    assert!(why.contains("with its credentials (401): check the chart's registryCredentials"), "{why}");
+    // The password was exchanged, and the kubelet has brought the new one.
+    secret.write(&host, "dXNlcjpwYXNz");
+    assert!(outcome(&registries, image.clone()).await.is_ok());
+    std::fs::remove_file(&secret.0).unwrap();
+    let why = outcome(&registries, image).await.unwrap_err();
+    assert!(why.contains("cannot be read") && why.contains("correct the Secret"), "{why}");
 }
+
+#[tokio::test]
+async fn a_token_is_asked_of_the_issuer_that_the_registry_names() {
+    let manifest = image("config");
+    let (host, mut registries) = registry(&[("2", &manifest)], Some("Bearer t")).await;
+    let image = format!("{host}/shop/web:2");
+    let refused = |how| {
+        format!(
+            "the issuer of tokens {host} of the registry {host} gives the operator none {how} credentials (401): {CHECK}"
+        )
+    };
+    assert_eq!(outcome(&registries, image.clone()).await.unwrap_err(), refused("without"));
+    let secret = Secret::of("bearer");
+    registries.credentials = Some(secret.0.clone());
+    secret.write(&host, "dXNlcjpvbGQ=");
+    assert_eq!(outcome(&registries, image.clone()).await.unwrap_err(), refused("with its"));
+    secret.write(&host, "dXNlcjpwYXNz");
+    assert!(outcome(&registries, image).await.is_ok());
+}
+
+const CHECK: &str = "check the chart's registryCredentials";
 
 #[tokio::test]
 async fn a_registry_that_cannot_be_reached_is_said_so() {

@@ -13,7 +13,7 @@ use crate::plan::observed::{Check, Hotfix, Namespace, Other, Policy, Report};
 type Unreadable = String;
 
 /// Reads the hotfix.
-pub(in crate::observe) fn hotfix(object: &Value) -> Result<Hotfix, Unreadable> {
+pub fn hotfix(object: &Value) -> Result<Hotfix, Unreadable> {
     let finalizers = array(object, "/metadata/finalizers");
     Ok(Hotfix {
         name: required(object, "/metadata/name")?,
@@ -38,12 +38,12 @@ pub(in crate::observe) fn hotfix(object: &Value) -> Result<Hotfix, Unreadable> {
 }
 
 /// Reads a policy.
-pub(in crate::observe) fn policy(object: &Value) -> Result<Policy, Unreadable> {
+pub fn policy(object: &Value) -> Result<Policy, Unreadable> {
     Ok(Policy { name: required(object, "/metadata/name")?, spec: part(object, "spec")? })
 }
 
 /// Reads a check.
-pub(in crate::observe) fn check(object: &Value) -> Result<Check, Unreadable> {
+pub fn check(object: &Value) -> Result<Check, Unreadable> {
     Ok(Check {
         uid: required(object, "/metadata/uid")?,
         generation: integer(object, "/metadata/generation").unwrap_or_default(),
@@ -52,7 +52,7 @@ pub(in crate::observe) fn check(object: &Value) -> Result<Check, Unreadable> {
 }
 
 /// Reads the record.
-pub(in crate::observe) fn report(object: &Value) -> Result<Report, Unreadable> {
+pub fn report(object: &Value) -> Result<Report, Unreadable> {
     Ok(Report {
         resource_version: required(object, "/metadata/resourceVersion")?,
         hotfix_uid: word(object, "/spec/hotfix/uid"),
@@ -61,17 +61,18 @@ pub(in crate::observe) fn report(object: &Value) -> Result<Report, Unreadable> {
 }
 
 /// Reads of another hotfix what matters to its neighbours: whether it may still write.
-pub(in crate::observe) fn other(object: &Value) -> Option<Other> {
+pub fn other(object: &Value) -> Option<Other> {
     let attempt = object.pointer("/status/attempt").filter(|attempt| !attempt.is_null());
     Some(Other {
         name: text(object, "/metadata/name")?.to_owned(),
         uid: text(object, "/metadata/uid")?.to_owned(),
         alive: attempt.is_some_and(|attempt| text(attempt, "/finishedAt").is_none()),
+        attempt: attempt.and_then(|attempt| attempt.get("number")?.as_i64()).unwrap_or_default(),
     })
 }
 
 /// Reads a namespace.
-pub(in crate::observe) fn namespace(object: &Value) -> Namespace {
+pub fn namespace(object: &Value) -> Namespace {
     Namespace { terminating: deleting(object), policy: map(object, "/metadata/labels").remove(POLICY) }
 }
 

@@ -7,7 +7,7 @@ use crate::observe::json::{array, map, text, word};
 use crate::plan::observed::{Autoscaler, Budget, Claim};
 
 /// Reads a PodDisruptionBudget.
-pub(in crate::observe) fn budget(object: &Value) -> Option<Budget> {
+pub fn budget(object: &Value) -> Option<Budget> {
     let field = |pointer| object.pointer(pointer).cloned().unwrap_or(Value::Null);
     Some(Budget {
         name: text(object, "/metadata/name")?.to_owned(),
@@ -19,7 +19,7 @@ pub(in crate::observe) fn budget(object: &Value) -> Option<Budget> {
 }
 
 /// Reads a HorizontalPodAutoscaler if it scales the Deployment of that name.
-pub(in crate::observe) fn autoscaler(object: &Value, deployment: &str) -> Option<Autoscaler> {
+pub fn autoscaler(object: &Value, deployment: &str) -> Option<Autoscaler> {
     let target = |field| text(object, field);
     let scales = target("/spec/scaleTargetRef/kind") == Some("Deployment")
         && target("/spec/scaleTargetRef/name") == Some(deployment);
@@ -38,7 +38,7 @@ fn metric(metric: &Value) -> String {
 }
 
 /// The Service whose pods a TargetGroupBinding registers.
-pub(in crate::observe) fn target_group_service(object: &Value) -> Option<String> {
+pub fn target_group_service(object: &Value) -> Option<String> {
     // Instances are registered by node, behind the Service's own routing.
     let by_instance = text(object, "/spec/targetType") == Some("instance");
     text(object, "/spec/serviceRef/name").filter(|_| !by_instance).map(str::to_owned)
@@ -46,7 +46,7 @@ pub(in crate::observe) fn target_group_service(object: &Value) -> Option<String>
 
 /// Reads the Lease that claims a workload. The holder is told by labels beside the holder's identity, since an identity
 /// is one word and people want the name.
-pub(in crate::observe) fn claim(object: &Value) -> Option<Claim> {
+pub fn claim(object: &Value) -> Option<Claim> {
     let labels = map(object, "/metadata/labels");
     // `<name>/<uid>`, for people who look at the Lease; the uid is what tells.
     let identity = text(object, "/spec/holderIdentity").and_then(|identity| identity.rsplit('/').next());

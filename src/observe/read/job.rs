@@ -8,23 +8,28 @@ use crate::plan::observed::Map;
 
 /// A check Job, without what it printed.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(in crate::observe) struct Job {
-    pub(in crate::observe) name: String,
-    pub(in crate::observe) uid: String,
-    pub(in crate::observe) labels: Map,
-    pub(in crate::observe) ended: Option<Ended>,
+pub struct Job {
+    /// Its name.
+    pub name: String,
+    /// Its UID.
+    pub uid: String,
+    /// Its labels.
+    pub labels: Map,
+    /// How it ended, if it has.
+    pub ended: Option<Ended>,
 }
 
 /// How a Job ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(in crate::observe) struct Ended {
-    pub(in crate::observe) at: Moment,
+pub struct Ended {
+    /// When.
+    pub at: Moment,
     /// Why there can be no output, in a sentence, where the Job tells.
-    pub(in crate::observe) no_output: Option<String>,
+    pub no_output: Option<String>,
 }
 
 /// Reads a Job.
-pub(in crate::observe) fn run(object: &Value) -> Option<Job> {
+pub fn run(object: &Value) -> Option<Job> {
     Some(Job {
         name: text(object, "/metadata/name")?.to_owned(),
         uid: text(object, "/metadata/uid")?.to_owned(),
@@ -34,7 +39,7 @@ pub(in crate::observe) fn run(object: &Value) -> Option<Job> {
 }
 
 /// How the Job ended, if it has. Complete or Failed alone say so: the conditions that come before them announce it.
-pub(in crate::observe) fn ended(object: &Value) -> Option<Ended> {
+pub fn ended(object: &Value) -> Option<Ended> {
     let last = ["Complete", "Failed"].into_iter().find(|kind| holds(object, kind))?;
     let condition = condition(object, last)?;
     let at = moment(condition, "/lastTransitionTime").or_else(|| moment(object, "/metadata/creationTimestamp"))?;

@@ -11,9 +11,9 @@ mod pod;
 mod service;
 mod workload;
 
-pub(super) use custom::{check, hotfix, namespace, other, policy, report};
-pub(super) use guards::{autoscaler, budget, claim, target_group_service};
-pub(super) use job::{Job, run};
-pub(super) use pod::pod;
-pub(super) use service::{registers_pods, service, slice};
-pub(super) use workload::{replica_set, selector_query, workload};
+pub use custom::{check, hotfix, namespace, other, policy, report};
+pub use guards::{autoscaler, budget, claim, target_group_service};
+pub use job::{Job, run};
+pub use pod::pod;
+pub use service::{registers_pods, service, slice};
+pub use workload::{replica_set, selector_query, workload};

@@ -7,7 +7,7 @@ use crate::observe::json::{array, condition, controller, count, deleting, flag, 
 use crate::plan::observed::{Container, Open, Pod};
 
 /// Reads a pod.
-pub(in crate::observe) fn pod(object: &Value) -> Option<Pod> {
+pub fn pod(object: &Value) -> Option<Pod> {
     Some(Pod {
         name: text(object, "/metadata/name")?.to_owned(),
         uid: text(object, "/metadata/uid")?.to_owned(),

@@ -7,7 +7,7 @@ use crate::observe::json::{array, deleting, flag, map, text, word};
 use crate::plan::observed::{Endpoint, Service, Slice};
 
 /// Reads a Service.
-pub(in crate::observe) fn service(object: &Value) -> Option<Service> {
+pub fn service(object: &Value) -> Option<Service> {
     let local = |field| text(object, field) == Some("Local");
     Some(Service {
         name: text(object, "/metadata/name")?.to_owned(),
@@ -28,7 +28,7 @@ pub(in crate::observe) fn service(object: &Value) -> Option<Service> {
 
 /// True when annotations ask a load balancer controller to register this Service's pods by itself. Such controllers go
 /// by addresses, and not all of them by readiness.
-pub(in crate::observe) fn registers_pods(service: &Service) -> bool {
+pub fn registers_pods(service: &Service) -> bool {
     let says = |key: &str, value: &str| service.annotations.get(key).is_some_and(|found| found == value);
     says("service.beta.kubernetes.io/aws-load-balancer-nlb-target-type", "ip")
         || says("service.beta.kubernetes.io/aws-load-balancer-type", "nlb-ip")
@@ -37,7 +37,7 @@ pub(in crate::observe) fn registers_pods(service: &Service) -> bool {
 }
 
 /// Reads an EndpointSlice; one of no Service is none of ours to look at.
-pub(in crate::observe) fn slice(object: &Value) -> Option<Slice> {
+pub fn slice(object: &Value) -> Option<Slice> {
     Some(Slice {
         service: text(object, "/metadata/labels/kubernetes.io~1service-name")?.to_owned(),
         managed_by: word(object, "/metadata/labels/endpointslice.kubernetes.io~1managed-by"),

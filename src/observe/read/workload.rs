@@ -9,7 +9,7 @@ use crate::observe::json::{array, controller, count, deleting, flag, integer, ma
 use crate::plan::observed::{ReplicaSet, Workload};
 
 /// Reads a Deployment, and keeps it as it came.
-pub(in crate::observe) fn workload(object: Value) -> Option<Workload> {
+pub fn workload(object: Value) -> Option<Workload> {
     Some(Workload {
         name: text(&object, "/metadata/name")?.to_owned(),
         uid: text(&object, "/metadata/uid")?.to_owned(),
@@ -29,7 +29,7 @@ pub(in crate::observe) fn workload(object: Value) -> Option<Workload> {
 }
 
 /// Reads a ReplicaSet; one that nothing controls belongs to no Deployment.
-pub(in crate::observe) fn replica_set(object: &Value) -> Option<ReplicaSet> {
+pub fn replica_set(object: &Value) -> Option<ReplicaSet> {
     let revision = text(object, "/metadata/annotations/deployment.kubernetes.io~1revision");
     Some(ReplicaSet {
         name: text(object, "/metadata/name")?.to_owned(),
@@ -43,7 +43,7 @@ pub(in crate::observe) fn replica_set(object: &Value) -> Option<ReplicaSet> {
 }
 
 /// A Deployment's selector as a list call takes it; `None` where it has an operator that is not known.
-pub(in crate::observe) fn selector_query(deployment: &Value) -> Option<String> {
+pub fn selector_query(deployment: &Value) -> Option<String> {
     let mut terms: Vec<String> =
         map(deployment, "/spec/selector/matchLabels").iter().map(|(key, value)| format!("{key}={value}")).collect();
     for expression in array(deployment, "/spec/selector/matchExpressions") {

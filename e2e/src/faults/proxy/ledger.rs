@@ -10,6 +10,9 @@ use crate::faults::plan::{Plan, Sites};
 /// Watches of what only administrators write.
 const UNCHANGED: [&str; 2] = ["watch hotfixpolicies", "watch securitychecks"];
 
+/// What is told of a write that did not reach the API server.
+pub const NOT_MADE: &str = " (not made)";
+
 /// One call.
 #[derive(Debug, Clone)]
 pub struct Entry {
@@ -21,6 +24,8 @@ pub struct Entry {
     pub after: String,
     /// What the API server answered; `None` where it was not asked.
     pub answered: Option<u16>,
+    /// Whether it is a list that has changed since it was read before.
+    pub changed: bool,
     /// When it came.
     pub at: Instant,
 }
@@ -50,7 +55,7 @@ impl Ledger {
     /// A call arrives. Gives its place, and the fault it is to meet.
     pub fn arrive(&mut self, name: Name, plan: Option<&Plan>) -> (usize, Option<Fault>) {
         let after = self.last_write.clone();
-        let mut entry = Entry { name, nth: 0, after, answered: None, at: Instant::now() };
+        let mut entry = Entry { name, nth: 0, after, answered: None, changed: false, at: Instant::now() };
         let called = if entry.name.class == Class::Read || entry.name.class == Class::Log {
             entry.site()
         } else {
@@ -76,6 +81,13 @@ impl Ledger {
         let name = entry.name.text.clone();
         self.last_write.clone_from(&name);
         (self.committed(&name) == 1).then_some(name)
+    }
+
+    /// A list has changed since it was read before.
+    pub fn changed(&mut self, place: usize) {
+        if let Some(entry) = self.entries.get_mut(place) {
+            entry.changed = true;
+        }
     }
 
     /// A fault of a kind of watches has shown.
@@ -112,6 +124,16 @@ impl Ledger {
         self.entries.len()
     }
 
+    /// How many times hotfixes were looked at: each look reads the hotfix.
+    pub fn looks(&self) -> usize {
+        self.entries.iter().filter(|entry| entry.name.text == "get securityhotfixes").count()
+    }
+
+    /// How many times somebody took the lead, kept it or gave it up.
+    pub fn leads(&self) -> usize {
+        self.entries.iter().filter(|entry| entry.name.text.starts_with("lead: p")).count()
+    }
+
     /// How many calls from this place on were answered so.
     pub fn answered_with(&self, code: u16, from: usize) -> usize {
         self.entries.iter().skip(from).filter(|entry| entry.answered == Some(code)).count()
@@ -131,7 +153,13 @@ impl Ledger {
                 // Of writes that go out together the first stands for all.
                 Class::Write if entry.name.text.ends_with(" pod") && entry.nth > 1 => {}
                 Class::Write => sites.writes.push((entry.name.text.clone(), entry.nth)),
-                Class::Read | Class::Log if !entry.after.is_empty() => sites.reads.push(entry.site()),
+                Class::Read | Class::Log if !entry.after.is_empty() => {
+                    // A plan is about the first of its name.
+                    if entry.changed && entry.nth == 1 {
+                        sites.changed.push(entry.site());
+                    }
+                    sites.reads.push(entry.site());
+                }
                 // Nobody changes these while a plan is played: a fault of their watches could not show.
                 Class::Watch if UNCHANGED.contains(&&*entry.name.text) => {}
                 Class::Watch => sites.watches.push(entry.name.text.clone()),
@@ -140,6 +168,8 @@ impl Ledger {
         }
         sites.reads.sort();
         sites.reads.dedup();
+        sites.changed.sort();
+        sites.changed.dedup();
         sites.watches.sort();
         sites.watches.dedup();
         sites
@@ -152,7 +182,7 @@ impl Ledger {
             .map(|entry| match entry.answered {
                 Some(code) if (200..300).contains(&code) => entry.name.text.clone(),
                 Some(code) => format!("{} ({code})", entry.name.text),
-                None => format!("{} (not made)", entry.name.text),
+                None => format!("{}{NOT_MADE}", entry.name.text),
             })
             .collect()
     }

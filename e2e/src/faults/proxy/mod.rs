@@ -3,19 +3,21 @@
 //! It carries bytes and decides nothing by itself: which call meets which fault is the plan's, what happens after a write is the
 //! scenario's, and what a mutant does to a call is the mutant's. Rights are the operator's own, since its token is passed on.
 
+mod call;
 mod ledger;
 mod stream;
 
+use std::collections::HashMap;
 use std::io;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use futures::future::BoxFuture;
 use http_body_util::combinators::UnsyncBoxBody;
 use http_body_util::{BodyExt, Full, Limited};
 use hyper::body::{Bytes, Incoming};
-use hyper::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderValue, RETRY_AFTER, USER_AGENT};
+use hyper::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderValue, RETRY_AFTER, USER_AGENT};
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper::{Method, Request, Response, StatusCode};
@@ -27,7 +29,8 @@ use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::task::AbortHandle;
 
-pub use ledger::{Entry, Ledger};
+pub use call::Call;
+pub use ledger::{Entry, Ledger, NOT_MADE};
 
 use super::fault::{self, Fault};
 use super::mutant::{Mutant, Rewritten};
@@ -45,6 +48,11 @@ const SILENCE: Duration = Duration::from_secs(11);
 
 /// How long the API server may take to refuse a log, or to find that there is none.
 const LOG: Duration = Duration::from_secs(3);
+/// A log comes so late when it comes late: a little longer than the operator waits for one.
+const LATE: Duration = Duration::from_secs(13);
+
+/// How long a right is missing: the operator has been refused several times by then, and people have been told.
+const FORBIDDEN: Duration = Duration::from_secs(3);
 
 /// How much longer a delayed read takes.
 const DELAY: Duration = Duration::from_secs(2);
@@ -113,6 +121,10 @@ struct State {
     ledger: Ledger,
     holding: bool,
     cuts: usize,
+    /// What may not be done, until when.
+    forbidden: Option<(String, Instant)>,
+    /// What each list held when it was answered last.
+    lists: HashMap<String, Bytes>,
     troubles: Vec<String>,
 }
 
@@ -172,50 +184,6 @@ impl Proxy {
     }
 }
 
-/// A request with its body read.
-#[derive(Clone)]
-pub struct Call {
-    method: Method,
-    path: String,
-    query: String,
-    headers: HeaderMap,
-    body: Bytes,
-    /// The body as JSON, null where it is none.
-    pub json: Value,
-}
-
-impl Call {
-    fn asked(&self) -> Asked<'_> {
-        Asked { method: self.method.as_str(), path: &self.path, query: &self.query, body: &self.json }
-    }
-
-    /// Replaces the body.
-    pub fn set(&mut self, json: Value) {
-        self.body = json.to_string().into();
-        self.json = json;
-    }
-
-    /// The last part of the path but a subresource: the object's name.
-    pub fn object(&self) -> &str {
-        self.path.trim_end_matches("/status").rsplit('/').next().unwrap_or_default()
-    }
-
-    /// The path of the object.
-    pub fn path(&self) -> &str {
-        &self.path
-    }
-
-    /// The same caller asks something else.
-    #[must_use]
-    pub fn aside(&self, method: Method, path: String, media: &'static str, json: Value) -> Self {
-        let mut headers = self.headers.clone();
-        headers.insert(CONTENT_TYPE, HeaderValue::from_static(media));
-        let mut call = Self { method, path, query: self.query.clone(), headers, body: Bytes::new(), json: Value::Null };
-        call.set(json);
-        call
-    }
-}
-
 async fn handle(shared: Arc<Shared>, request: Request<Incoming>) -> Result<Answer, Cut> {
     let (head, body) = request.into_parts();
     let body = Limited::new(body, MAX_REQUEST).collect().await.map_err(|_| Cut)?.to_bytes();
@@ -237,7 +205,13 @@ impl Shared {
             let mut state = self.state();
             state.namer.ordered(call.asked());
             let name = state.namer.name(call.asked());
-            let (place, met) = state.ledger.arrive(name.clone(), self.script.plan.as_ref());
+            let (place, mut met) = state.ledger.arrive(name.clone(), self.script.plan.as_ref());
+            if met == Some(Fault::Forbidden) {
+                state.forbidden = Some((name.text.clone(), Instant::now() + FORBIDDEN));
+            }
+            if state.forbidden.as_ref().is_some_and(|(what, until)| *what == name.text && Instant::now() < *until) {
+                met = Some(Fault::Forbidden);
+            }
             (name, place, met)
         };
         if let Some(before) = &self.script.hooks.before {
@@ -259,6 +233,20 @@ impl Shared {
         }
         match met {
             None => self.pass(place, &name.class, &call).await,
+            Some(Fault::Forbidden) => Ok(refusal(403)),
+            Some(Fault::ListStale) => {
+                let before = self.state().lists.get(&call.question()).cloned();
+                match before {
+                    Some(before) => Ok(reply(StatusCode::OK, before)),
+                    None => self.pass(place, &name.class, &call).await,
+                }
+            }
+            Some(fault @ (Fault::LogLate | Fault::LogTwice | Fault::LogCut | Fault::LogGarbled)) => {
+                if fault == Fault::LogLate {
+                    tokio::time::sleep(LATE).await;
+                }
+                self.printed(&call, Some(fault)).map_or_else(|| Ok(refusal(500)), Ok)
+            }
             Some(Fault::KillBefore) => {
                 self.operators.crash().await;
                 Err(Cut)
@@ -304,24 +292,22 @@ impl Shared {
 
     /// Asks the API server, and lets happen what happens after it.
     async fn pass(&self, place: usize, class: &Class, call: &Call) -> Result<Answer, Cut> {
-        if *class == Class::Log {
-            let printed = {
-                let state = self.state();
-                let pod = call.path.trim_end_matches("/log").rsplit('/').next().unwrap_or_default();
-                state.namer.job_of(pod).map(|job| replies::log(job, self.script.vulnerable))
-            };
-            if let Some(printed) = printed {
-                // A simulated node has no logs, but whether they may be read the API server says.
-                if self.script.hooks.before.is_some()
-                    && let Ok(Ok((StatusCode::FORBIDDEN, body))) = tokio::time::timeout(LOG, self.send(call)).await
-                {
-                    self.state().ledger.answered(place, StatusCode::FORBIDDEN.as_u16());
-                    return Ok(reply(StatusCode::FORBIDDEN, body));
-                }
-                return Ok(reply(StatusCode::OK, printed.into()));
+        if *class == Class::Log
+            && let Some(printed) = self.printed(call, None)
+        {
+            // A simulated node has no logs, but whether they may be read the API server says.
+            if self.script.hooks.before.is_some()
+                && let Ok(Ok((StatusCode::FORBIDDEN, body))) = tokio::time::timeout(LOG, self.send(call)).await
+            {
+                self.state().ledger.answered(place, StatusCode::FORBIDDEN.as_u16());
+                return Ok(reply(StatusCode::FORBIDDEN, body));
             }
+            return Ok(printed);
         }
         let (status, body) = self.send(call).await?;
+        if *class == Class::Read && status.is_success() {
+            self.remember(place, call, &body);
+        }
         // The only answers that later names depend on; to read the others would take as long as all else here.
         let telling = status.is_success() && call.path.contains("/securityhotfixes/");
         let json: Value = if telling { serde_json::from_slice(&body).unwrap_or_default() } else { Value::Null };
@@ -344,6 +330,25 @@ impl Shared {
             self.state().troubles.push(format!("after {first}: {why}"));
         }
         Ok(reply(status, body))
+    }
+
+    /// What a check has printed; `None` where no check is known of that name.
+    fn printed(&self, call: &Call, fault: Option<Fault>) -> Option<Answer> {
+        let pod = call.path.trim_end_matches("/log").rsplit('/').next().unwrap_or_default();
+        let log = self.state().namer.job_of(pod).map(|job| replies::log(job, self.script.vulnerable))?;
+        Some(reply(StatusCode::OK, replies::spoiled(log, fault).into()))
+    }
+
+    /// Remembers what a list held, and whether that is news.
+    fn remember(&self, place: usize, call: &Call, body: &Bytes) {
+        // What is before the items differs each time: the version.
+        let items = |body: &Bytes| body.windows(8).position(|at| at == b"\"items\":").map(|from| body.slice(from..));
+        let Some(now) = items(body) else { return };
+        let mut state = self.state();
+        let before = state.lists.insert(call.question(), body.clone());
+        if before.is_some_and(|before| items(&before) != Some(now)) {
+            state.ledger.changed(place);
+        }
     }
 
     /// The object a call is about, as it is.

@@ -63,7 +63,7 @@ impl<'a> Field<'a> {
             mover: Box::new(|_| async { Ok(()) }.boxed()),
             hooks: Hooks::default(),
         };
-        let (operators, proxy) = lane.launch(script, &[]).await?;
+        let (operators, proxy) = lane.launch(script, false).await?;
         operators.start().await;
         Ok(Self { lane, proxy, operators })
     }

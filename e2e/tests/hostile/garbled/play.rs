@@ -57,7 +57,7 @@ pub async fn one(lane: &Lane<'_>, change: Option<(Garble, &'static str)>) -> Res
     };
     lane.shared.watcher.begin(&lane.name);
     let changed = Changed::default();
-    let (operators, proxy) = lane.launch(script(lane, scenario, change, &changed), &[]).await?;
+    let (operators, proxy) = lane.launch(script(lane, scenario, change, &changed), false).await?;
     people.ask(HOTFIX).await?;
     operators.start().await;
 

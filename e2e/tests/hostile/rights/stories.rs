@@ -6,7 +6,6 @@ use std::time::Duration;
 use futures::FutureExt;
 use hotfix_e2e::deed::Deed;
 use hotfix_e2e::faults::ending;
-use hotfix_e2e::faults::ground::ACCOUNTS;
 use hotfix_e2e::faults::lane::{Lane, Order};
 use hotfix_e2e::faults::laws::{self, Facts};
 use hotfix_e2e::faults::operator::Operators;
@@ -92,10 +91,10 @@ pub async fn play(lane: &Lane<'_>, story: &Story) -> Result<Played, LabError> {
     let kubelet = revives(&operators);
     let told = async {
         let order = Order { scenario, plan: None, mutant: None };
-        let mut wrong: Vec<String> = lane.to_the_end(&order, &proxy).await.into_iter().collect();
+        let mut wrong: Vec<String> = lane.to_the_end(&order, None, &proxy).await.into_iter().collect();
         if story.again && wrong.is_empty() {
             wrong.extend(again(lane).await.err());
-            wrong.extend(lane.to_the_end(&order, &proxy).await);
+            wrong.extend(lane.to_the_end(&order, None, &proxy).await);
         }
         wrong
     };
@@ -160,10 +159,7 @@ async fn launch(
             after: None,
         },
     };
-    let lease = format!("--lease-name={}", Roles::lease(&lane.name));
-    let place = format!("--lease-namespace={ACCOUNTS}");
-    let elects = ["--leader-election=true", &lease, &place];
-    lane.launch(script, if story.elected { &elects } else { &[] }).await
+    lane.launch(script, story.elected).await
 }
 
 /// A budget and an autoscaler, which the operator has to respect, and needs rights to see.
