@@ -28,7 +28,7 @@ IMAGE ?= hotfix-operator:dev
 ENGINE ?= podman
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test rollouts faults unit fuzz explore bench generate lint down image
+.PHONY: help demo test rollouts hostile faults unit fuzz explore bench generate lint down image
 
 help: ## List the commands.
 	@sed -n 's/^\([a-z]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 20
@@ -39,10 +39,14 @@ demo: ## Boot a throw-away cluster and play both stories on it (root, Go). KEEP=
 test: unit ## Run all tests, also those on a real cluster (root, Go).
 	cargo run --quiet --profile explore -p hotfix-explorer -- small
 	cargo test -p hotfix-e2e --lib --bins --test admission --test chart --test cluster --test writes --test leaders --test rollouts
+	cargo test -p hotfix-e2e --test hostile -- rights
 	$(MAKE) faults N=40 MUTANTS=0
 
 rollouts: ## Play whole rollouts on a real cluster (root, Go); ONLY="kill drain" chooses some by their names.
 	cargo test -p hotfix-e2e --test rollouts -- $(ONLY)
+
+hostile: ## Take rights away, make every field wrong, garble what is read (root, Go); ONLY="rights fields garbled" chooses.
+	cargo test -p hotfix-e2e --test hostile -- $(ONLY)
 
 faults: ## Let single calls to a real API server go wrong (root, Go). N=120 ALL=1 PART=3/10 SEED=7 LANES=8 PLAN='...' SCENARIOS=...
 	cargo build --quiet -p securityhotfix --bin hotfix-operator
