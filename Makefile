@@ -39,7 +39,6 @@ demo: ## Boot a throw-away cluster and play both stories on it (root, Go). KEEP=
 test: unit ## Run all tests, also those on a real cluster (root, Go).
 	cargo run --quiet --profile explore -p hotfix-explorer -- small
 	cargo test -p hotfix-e2e --lib --bins --test admission --test chart --test cluster --test writes --test leaders --test rollouts
-	cargo test -p hotfix-e2e --test hostile -- rights
 	$(MAKE) faults N=40 MUTANTS=0
 
 rollouts: ## Play whole rollouts on a real cluster (root, Go); ONLY="kill drain" chooses some by their names.

@@ -50,6 +50,16 @@ fn a_hotfix_that_another_has_overtaken_names_it() {
 }
 
 #[test]
+fn a_candidate_that_is_owned_again_is_nobodys_before_its_service_is_set_again() {
+    Story::of("A tool puts the selector back, and makes the hotfix the owner of the candidate that serves")
+        .when(verifying, "a tool puts both back", |w: &mut World| {
+            w.put_selector_back("web");
+            w.give_the_candidate_back();
+        })
+        .tell("put_back_and_owned");
+}
+
+#[test]
 fn an_abort_longer_than_is_remembered_is_handled_once() {
     let told = Story::of("A long abort of another attempt")
         .when(scanning, "somebody ends attempt 7, at length", |w: &mut World| {

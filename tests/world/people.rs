@@ -32,6 +32,17 @@ impl World {
         self.passed.extend(passed.map(|attempt| names::slot(&hotfix.uid, attempt.number)));
     }
 
+    /// A tool makes the only hotfix the owner of its candidate again.
+    pub fn give_the_candidate_back(&mut self) {
+        let owner = self.hotfix().map(|hotfix| hotfix.uid.clone());
+        let version = self.next_version();
+        let green = self.deployments.values_mut().find(|deployment| deployment.name != BLUE);
+        if let (Some(green), Some(owner)) = (green, owner) {
+            green.owners.push(owner);
+            green.resource_version = version;
+        }
+    }
+
     /// `kubectl delete` of the only hotfix.
     pub fn delete_the_hotfix(&mut self) {
         let at = self.second();
