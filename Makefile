@@ -34,7 +34,8 @@ help: ## List the commands.
 	@sed -n 's/^\([a-z]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 20
 
 demo: ## Boot a throw-away cluster and play both stories on it (root, Go). KEEP=1 leaves it up.
-	cargo run --quiet -p hotfix-e2e --bin demo
+	@cargo build -p hotfix-e2e --bin demo --bin local-cluster
+	@cargo run -p hotfix-e2e --bin demo
 
 test: unit ## Run all tests, also those on a real cluster (root, Go).
 	cargo run --quiet --profile explore -p hotfix-explorer -- small
@@ -48,8 +49,8 @@ hostile: ## Take rights away, make every field wrong, garble what is read (root,
 	cargo test -p hotfix-e2e --test hostile -- $(ONLY)
 
 faults: ## Let single calls to a real API server go wrong (root, Go). N=120 ALL=1 PART=3/10 SEED=7 LANES=8 PLAN='...' SCENARIOS=...
-	cargo build --quiet -p securityhotfix --bin hotfix-operator
-	cargo run --quiet -p hotfix-e2e --bin faults
+	@cargo build -p securityhotfix --bin hotfix-operator
+	@cargo run -p hotfix-e2e --bin faults
 
 unit: ## Run the tests that need neither root nor Go.
 	cargo test -p securityhotfix -p hotfix-fuzz
@@ -66,10 +67,10 @@ fuzz: ## Look for bytes that break a target of fuzz/. TARGET="trivy osv" SECONDS
 	@fuzz/run.sh '$(CARGO_BUILD_TARGET)' '$(SECONDS)' '$(MERGE)' $(TARGET)
 
 explore: ## Explore every interleaving of the planner with a small world, and break it on purpose. DEEP=1 goes further.
-	cargo run --quiet --profile explore -p hotfix-explorer -- $(if $(DEEP),deep)
+	@cargo run --profile explore -p hotfix-explorer -- $(if $(DEEP),deep)
 
 bench: ## Measure latencies on the real cluster (root, Go). RUNS=5 for a quick look.
-	cargo run --quiet -p hotfix-e2e --bin bench
+	@cargo run -p hotfix-e2e --bin bench
 
 generate: ## Write the definitions, the roles and the manifests from their sources (Go, for Helm).
 	UPDATE=1 cargo test --quiet -p securityhotfix --test generated

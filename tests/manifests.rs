@@ -268,3 +268,17 @@ fn the_examples_are_what_the_api_takes_and_fit_together() {
         assert!(asked_for.is_subset(&checks), "a gate names a check that is not among the examples: {asked_for:?}");
     }
 }
+
+#[test]
+fn the_image_is_built_from_every_member_of_the_workspace() {
+    let manifest = read("Cargo.toml");
+    let members = manifest.lines().find_map(|line| line.strip_prefix("members = [")).expect("a list of members");
+    let members: Vec<&str> = members.split('"').skip(1).step_by(2).collect();
+    assert!(members.len() > 1, "{members:?}");
+    let containerfile = read("Containerfile");
+    for member in members {
+        // Cargo reads the manifest of each, also where it builds another.
+        assert!(containerfile.lines().any(|line| line == format!("COPY {member} {member}")), "{member} is not copied");
+    }
+    assert_eq!(read(".containerignore"), read(".dockerignore"), "each engine reads its own");
+}

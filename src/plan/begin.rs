@@ -249,7 +249,7 @@ fn record(o: &Observed, input: &Input<'_>, mut attempt: Attempt, now: Timestamp)
     if patched {
         attempt.finished_at = Some(Moment::new(now));
         attempt.outcome = Some(Outcome::AlreadyPatched);
-        notes = vec![Note::normal(Reason::AlreadyPatched, "Preflight", "The workload runs the patched image already.")];
+        notes = vec![Note::normal(Reason::AlreadyPatched, "Preflight", "The workload runs this image already.")];
     } else {
         notes.push(Note::normal(
             Reason::Scanning,

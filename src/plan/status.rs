@@ -166,7 +166,9 @@ pub fn outcome_message(outcome: Outcome, attempt: &Attempt) -> String {
     let why = attempt.latch.as_ref().map_or("", |latch| latch.message.as_str());
     match outcome {
         Outcome::Remediated => "The workload runs the patched image, and the last vulnerable pod is gone.".into(),
-        Outcome::AlreadyPatched => "The workload ran the patched image already; nothing was changed.".into(),
+        Outcome::AlreadyPatched => {
+            "The workload runs exactly this image already; nothing was changed, and nothing was scanned.".into()
+        }
         Outcome::RolledBack => format!("The traffic is back on the old version. {why}"),
         Outcome::Failed if attempt.verified_at.is_some() => format!("The exposure is still open. {why}"),
         Outcome::Failed => format!("Production was not touched. {why}"),
@@ -257,8 +259,10 @@ fn remediated(attempt: Option<&Attempt>, phase: Phase) -> Wanted {
         (Some(Outcome::Remediated), Some(_)) => {
             (Truth::True, Reason::Remediated, "The last vulnerable pod is gone.".to_owned())
         }
+        // Somebody may have named the vulnerable image itself: without a scan nothing is claimed.
         (Some(Outcome::AlreadyPatched), Some(_)) => {
-            (Truth::True, Reason::AlreadyPatched, "The workload ran the patched image already.".to_owned())
+            let message = "The workload ran this image before; whether it fixes the advisory was not looked at.";
+            (Truth::Unknown, Reason::AlreadyPatched, message.to_owned())
         }
         (Some(outcome), Some(attempt)) => {
             (Truth::False, outcome_reason(outcome, attempt), "The exposure is still open.".into())

@@ -32,7 +32,12 @@ pub struct Images {
 impl Images {
     /// Images of these programs for this ground's registry.
     pub fn new(ground: &Arc<Ground>, programs: Programs) -> Self {
-        let work = std::env::temp_dir().join(format!("hotfix-images-{}", std::process::id()));
+        let name = format!("hotfix-images-{}", std::process::id());
+        let work = match &**ground {
+            // It goes with the cluster, also after a crash.
+            Ground::Local(cluster) => cluster.layout().at(&name),
+            Ground::Current { .. } => std::env::temp_dir().join(name),
+        };
         let skopeo = Arc::clone(ground);
         let registry =
             Registry::new(ground.registry(), ground.transport(), move || skopeo.command("skopeo"), work.clone());
