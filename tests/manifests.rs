@@ -280,5 +280,6 @@ fn the_image_is_built_from_every_member_of_the_workspace() {
         // Cargo reads the manifest of each, also where it builds another.
         assert!(containerfile.lines().any(|line| line == format!("COPY {member} {member}")), "{member} is not copied");
     }
-    assert_eq!(read(".containerignore"), read(".dockerignore"), "each engine reads its own");
+    // Every engine reads this one; what was built here is no part of it.
+    assert!(read(".dockerignore").lines().any(|line| line == "target"));
 }

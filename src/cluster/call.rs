@@ -143,13 +143,17 @@ impl CallError {
     }
 }
 
-/// An error with its first cause: the one says what was tried, the other why it failed.
-fn with_its_cause(error: &dyn std::error::Error) -> String {
+/// The deepest cause of an error: why it failed, where the error itself says what was tried.
+pub fn root_cause<'a>(error: &'a (dyn std::error::Error + 'static)) -> &'a (dyn std::error::Error + 'static) {
     let mut cause = error;
     while let Some(deeper) = cause.source() {
         cause = deeper;
     }
-    let (error, cause) = (error.to_string(), cause.to_string());
+    cause
+}
+
+fn with_its_cause(error: &(dyn std::error::Error + 'static)) -> String {
+    let (error, cause) = (error.to_string(), root_cause(error).to_string());
     if error.contains(&cause) { error } else { format!("{error}: {cause}") }
 }
 

@@ -9,6 +9,6 @@ mod clients;
 pub mod lease;
 mod list;
 
-pub use call::{Call, CallError, Verb, send, send_within, stream};
+pub use call::{Call, CallError, Verb, root_cause, send, send_within, stream};
 pub use clients::{ClientError, api_client, install_crypto, watch_client};
 pub use list::{LIST_MAX, ListError, list};

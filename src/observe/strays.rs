@@ -6,8 +6,7 @@
 use std::collections::BTreeSet;
 
 use super::error::ObserveError;
-use super::json::text;
-use super::reads::{self, Reads, Which, nameless};
+use super::reads::{self, Reads, Which, nameless, read_all};
 use super::{HotfixId, read, relevant};
 use crate::api::names::{self, HOTFIX_UID, RETRY, SLOT};
 use crate::api::{Leftover, Outcome};
@@ -28,11 +27,14 @@ pub(super) async fn candidates(reads: Reads<'_>, id: &HotfixId, matter: bool) ->
         return Ok(Vec::new());
     }
     let made = reads.all(reads::DEPLOYMENTS, Which::Labels(HOTFIX_UID.to_owned())).await?;
-    let made = made.into_iter().filter(|deployment| {
-        let uid = text(deployment, "/metadata/labels/securityhotfix.dev~1hotfix-uid").unwrap_or_default();
-        uid != id.uid && text(deployment, "/metadata/name") == Some(&names::green(&id.target, uid))
+    let made =
+        made.into_iter().map(|deployment| read::workload(deployment).ok_or_else(|| nameless(reads::DEPLOYMENTS)));
+    let mut made: Vec<Workload> = made.collect::<Result<_, _>>()?;
+    made.retain(|deployment| {
+        let uid = deployment.labels.get(HOTFIX_UID).filter(|uid| **uid != id.uid);
+        uid.is_some_and(|uid| deployment.name == names::green(&id.target, uid))
     });
-    made.map(|deployment| read::workload(deployment).ok_or_else(|| nameless(reads::DEPLOYMENTS))).collect()
+    Ok(made)
 }
 
 /// The slots of this hotfix, of these candidates, and of what is being taken away: whose pods are looked at.
@@ -94,13 +96,11 @@ pub(super) async fn with_jobs(
     // As many as a namespace has candidates of one workload: two would be many.
     let uids: Vec<&str> = gone.iter().map(|uid| uid.as_str()).collect();
     let jobs = checks.all(reads::JOBS, Which::Labels(format!("{HOTFIX_UID} in ({})", uids.join(",")))).await?;
-    let jobs = jobs.iter().map(|job| {
-        let of = |pointer: &str| text(job, pointer).map(str::to_owned);
-        let hotfix = of("/metadata/labels/securityhotfix.dev~1hotfix-uid")?;
-        Some(StrayJob { name: of("/metadata/name")?, uid: of("/metadata/uid")?, hotfix })
+    let jobs = read_all(reads::JOBS, &jobs, read::run)?.into_iter().filter_map(|mut job| {
+        let hotfix = job.labels.remove(HOTFIX_UID)?;
+        Some(StrayJob { name: job.name, uid: job.uid, hotfix })
     });
-    let jobs = jobs.map(|job| job.ok_or_else(|| nameless(reads::JOBS))).collect::<Result<_, _>>()?;
-    Ok(Strays { candidates, jobs })
+    Ok(Strays { candidates, jobs: jobs.collect() })
 }
 
 #[cfg(test)]

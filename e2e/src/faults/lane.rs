@@ -20,7 +20,7 @@ use super::people::{People, is_restless};
 use super::plan::{Plan, Sites};
 use super::proxy::{Hooks, Ledger, Proxy, Script};
 use super::replies::REGISTRY;
-use super::scenario::{HOTFIX, Scenario, WORKLOAD};
+use super::scenario::{HOTFIX, Scenario};
 use super::watcher::Watcher;
 use super::world::Kind;
 use crate::cluster::Cluster;
@@ -144,12 +144,7 @@ impl Lane<'_> {
         phases.ended("clearing");
         people.deploy(order.scenario, &self.shared.watcher).await?;
         phases.ended("deploying");
-        let world = self.shared.watcher.now(&self.name);
-        let facts = Facts {
-            scenario: order.scenario,
-            blue: world.get(Kind::Deployment, WORKLOAD).cloned().unwrap_or_default(),
-            services: world.all(Kind::Service).cloned().collect(),
-        };
+        let facts = Facts::of(order.scenario, &self.shared.watcher.now(&self.name));
         self.shared.watcher.begin(&self.name);
 
         let (operators, proxy) = self.start(order, &people).await?;

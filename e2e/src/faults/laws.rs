@@ -8,7 +8,7 @@ mod traffic;
 
 use serde_json::Value;
 
-use super::scenario::Scenario;
+use super::scenario::{Scenario, WORKLOAD};
 use super::world::{Event, History, Kind, World, list, text};
 use securityhotfix::api::names;
 
@@ -22,6 +22,17 @@ pub struct Facts<'a> {
     pub blue: Value,
     /// The Services as their owner wrote them.
     pub services: Vec<Value>,
+}
+
+impl<'a> Facts<'a> {
+    /// Of this world, before anybody asks for a hotfix.
+    pub fn of(scenario: &'a Scenario, world: &World) -> Self {
+        Self {
+            scenario,
+            blue: world.get(Kind::Deployment, WORKLOAD).cloned().unwrap_or_default(),
+            services: world.all(Kind::Service).cloned().collect(),
+        }
+    }
 }
 
 /// One change, with what there was before and after it.

@@ -252,31 +252,10 @@ pub const ALL: &[Mutant] = &[
         breaks: "nothing-is-left",
         ..SEES
     },
-    Mutant {
-        name: "the fold-back comes before the soak",
-        sees: Some(|view, intern| {
-            pretend(view, intern, |attempt| {
-                if attempt.converged_at.is_some() && attempt.verified_at.is_none() {
-                    attempt.verified_at = Some(moment());
-                    attempt.folds = 1;
-                    attempt.fold_generation = Some(crate::intern::GENERATION);
-                }
-            });
-        }),
-        breaks: "blue-untouched",
-        ..SEES
-    },
+    Mutant { name: "the fold-back comes before the soak", sees: Some(fold_early), breaks: "blue-untouched", ..SEES },
     Mutant {
         name: "the fold-back comes before the soak, as the picture has it",
-        sees: Some(|view, intern| {
-            pretend(view, intern, |attempt| {
-                if attempt.converged_at.is_some() && attempt.verified_at.is_none() {
-                    attempt.verified_at = Some(moment());
-                    attempt.folds = 1;
-                    attempt.fold_generation = Some(crate::intern::GENERATION);
-                }
-            });
-        }),
+        sees: Some(fold_early),
         breaks: "blue-untouched-before-verified",
         ..SEES
     },
@@ -329,6 +308,16 @@ pub const ALL: &[Mutant] = &[
         ..NONE
     },
 ];
+
+fn fold_early(view: &mut View, intern: &Intern) {
+    pretend(view, intern, |attempt| {
+        if attempt.converged_at.is_some() && attempt.verified_at.is_none() {
+            attempt.verified_at = Some(moment());
+            attempt.folds = 1;
+            attempt.fold_generation = Some(crate::intern::GENERATION);
+        }
+    });
+}
 
 /// Changes the attempt that the planner sees.
 fn pretend(view: &mut View, intern: &Intern, change: impl FnOnce(&mut Attempt)) {

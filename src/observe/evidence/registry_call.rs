@@ -2,7 +2,6 @@
 //! are asked for and never to a host that has not.
 
 use std::error::Error;
-use std::fmt::Display;
 use std::io;
 use std::sync::{LazyLock, Mutex};
 use std::time::Duration;
@@ -15,7 +14,7 @@ use serde_json::Value;
 
 use super::credentials::Login;
 use super::lock;
-use crate::cluster::install_crypto;
+use crate::cluster::{install_crypto, root_cause};
 
 /// The most of a manifest that is read: what the specification asks registries to accept.
 const MANIFEST_MAX: usize = 4 * 1024 * 1024;
@@ -203,16 +202,11 @@ const CHECK_CREDENTIALS: &str = "check the chart's registryCredentials";
 
 /// Why `whom` cannot be reached, with what to do where the reason is its certificate.
 fn unreachable(whom: &str, error: &(dyn Error + 'static)) -> String {
-    let mut cause = error;
-    while let Some(deeper) = cause.source() {
-        cause = deeper;
-    }
     // The latter: an authority of the same name with another key.
     let unknown =
         matches!(refused_certificate(error), Some(CertificateError::UnknownIssuer | CertificateError::BadSignature));
     let what = if unknown { ". Give its certificate authority as ca in the chart's registries" } else { "" };
-    let cause: &dyn Display = &cause;
-    format!("{whom} cannot be reached: {cause}{what}")
+    format!("{whom} cannot be reached: {}{what}", root_cause(error))
 }
 
 /// What is wrong with the certificate, where that is the reason of an error.

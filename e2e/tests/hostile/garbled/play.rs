@@ -10,7 +10,7 @@ use hotfix_e2e::faults::lane::Lane;
 use hotfix_e2e::faults::laws::{self, Facts};
 use hotfix_e2e::faults::people::{People, is_restless};
 use hotfix_e2e::faults::proxy::{Hooks, Ledger, Proxy, Script};
-use hotfix_e2e::faults::scenario::{self, HOTFIX, Scenario, WORKLOAD};
+use hotfix_e2e::faults::scenario::{self, HOTFIX, Scenario};
 use hotfix_e2e::faults::world::{History, Kind, World, condition, list, text, version};
 use hotfix_e2e::lab::LabError;
 use kube::Client;
@@ -49,12 +49,7 @@ pub async fn one(lane: &Lane<'_>, change: Option<(Garble, &'static str)>) -> Res
     let people = People { client: lane.shared.admin.clone(), lane: lane.name.clone() };
     people.clear(&lane.shared.watcher).await?;
     people.deploy(scenario, &lane.shared.watcher).await?;
-    let world = lane.shared.watcher.now(&lane.name);
-    let facts = Facts {
-        scenario,
-        blue: world.get(Kind::Deployment, WORKLOAD).cloned().unwrap_or_default(),
-        services: world.all(Kind::Service).cloned().collect(),
-    };
+    let facts = Facts::of(scenario, &lane.shared.watcher.now(&lane.name));
     lane.shared.watcher.begin(&lane.name);
     let changed = Changed::default();
     let (operators, proxy) = lane.launch(script(lane, scenario, change, &changed), false).await?;

@@ -68,12 +68,7 @@ pub async fn play(lane: &Lane<'_>, story: &Story) -> Result<Played, LabError> {
     let people = People { client: lane.shared.admin.clone(), lane: lane.name.clone() };
     people.deploy(scenario, &lane.shared.watcher).await?;
     guards(lane).await?;
-    let world = lane.shared.watcher.now(&lane.name);
-    let facts = Facts {
-        scenario,
-        blue: world.get(Kind::Deployment, WORKLOAD).cloned().unwrap_or_default(),
-        services: world.all(Kind::Service).cloned().collect(),
-    };
+    let facts = Facts::of(scenario, &lane.shared.watcher.now(&lane.name));
     lane.shared.watcher.begin(&lane.name);
 
     let roles = Roles { client: lane.shared.admin.clone(), lane: lane.name.clone() };
