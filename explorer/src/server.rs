@@ -253,6 +253,9 @@ impl State {
         pod.set_open(if act.kind == Kind::Open { OPEN } else { CLOSED });
         if act.kind == Kind::Close {
             pod.set_ready(0);
+        } else {
+            // What the pods may take is counted from the last of them.
+            self.sides[side].clocks.set_opening(0);
         }
         self.touch(Object::Pod(side, at));
         Written::Done

@@ -132,7 +132,7 @@ mod tests {
             "spec": {"advisory": {"ids": ["CVE-1"]}, "target": {"name": "web"}, "images": [], "reason": "r"}});
         let opening = |version: &str| {
             let hotfix = read::hotfix(&recorded).unwrap();
-            Opening::new(&Hotfix { resource_version: version.into(), ..hotfix }, Vec::new())
+            Opening { hotfix: Hotfix { resource_version: version.into(), ..hotfix }, services: Vec::new() }
         };
         let memory = Memory::default();
         memory.wrote("u", Some(&recorded));

@@ -1,11 +1,12 @@
 //! Takes one picture of a hotfix and everything it touches, in the order the protocol needs.
 //!
 //! This module decides what is read, when, and what a missing answer means. It never judges what it reads, and writes
-//! nothing but dry runs. The order is part of the protocol: pods, then the hotfix and the Services, then the rest, so that
-//! nothing is opened or switched that was not seen before the latch could be set. A picture counts only if hotfix and
-//! Services still have the versions they were known to have before the pods were read ([`opening`]); else it is taken
-//! anew. So all three are of one moment, and a replica that stood still between two reads decides nothing by what it had
-//! read too early. All reads are of now, never from a cache; what is remembered between two pictures are only addresses
+//! nothing but dry runs. The order is part of the protocol: pods, then the hotfix and the Services, so that nothing is
+//! opened or switched that was not seen before the latch could be set. A picture counts only if hotfix and Services still
+//! have the versions they were known to have before the pods were read ([`opening`]); else it is taken anew. So all three
+//! are of one moment, and a replica that stood still between two reads decides nothing by what it had read too early. For
+//! the same reason the rest need not wait for them: what is read while they are proven not to have changed is as new as
+//! what is read after them, and waiting would cost every way back as much time again. All reads are of now, never from a cache; what is remembered between two pictures are only addresses
 //! (the selector to list by), those versions, and what cannot change (the report of an ended Job).
 
 mod cache;
@@ -146,7 +147,7 @@ impl Observer {
             tokio::try_join!(reads.one(reads::HOTFIXES, &id.name), reads.all(reads::SERVICES, Which::All))?;
         let services = read_all(reads::SERVICES, &services, read::service)?;
         let hotfix = object.map(|object| read_own(reads::HOTFIXES, &object, read::hotfix)).transpose()?;
-        Ok(hotfix.map(|hotfix| Opening::new(&hotfix, services)))
+        Ok(hotfix.map(|hotfix| Opening { hotfix, services }))
     }
 
     async fn look(&self, id: &HotfixId, before: &Opening) -> Result<Look, ObserveError> {
@@ -158,33 +159,24 @@ impl Observer {
         let (by_label, by_slot, candidates) = tokio::try_join!(
             pods_of_blue(reads, &known),
             reads.all(reads::PODS, Which::Labels(SLOT.to_owned())),
-            strays::candidates(reads, id, before.strays_matter),
+            strays::candidates(reads, id, strays::matter(&before.hotfix)),
         )?;
 
-        let (object, services) =
-            tokio::try_join!(reads.one(reads::HOTFIXES, &id.name), reads.all(reads::SERVICES, Which::All),)?;
-        let Some(object) = object else { return Ok(Look::Gone) };
-        let hotfix = read_own(reads::HOTFIXES, &object, read::hotfix)?;
-        if hotfix.uid != id.uid {
-            return Ok(Look::Gone);
-        }
-        let services = read_all(reads::SERVICES, &services, read::service)?;
-        let now = Opening::new(&hotfix, services);
-        let stage = Stage::of(&hotfix);
-        let slots = slots(&hotfix);
+        // What is to be read follows from the hotfix and the Services as they were: a picture counts only if they still are.
+        let hotfix = &before.hotfix;
+        let stage = Stage::of(hotfix);
+        let slots = slots(hotfix);
         let wanted = strays::slots(&slots, &candidates, hotfix.status.leftover.as_ref());
         let pods =
             merged(read_all(reads::PODS, &by_label, read::pod)?, read_all(reads::PODS, &by_slot, read::pod)?, &wanted);
-        let Some(relevant) = before.unchanged(&now, &pods, &known.labels, &hotfix) else {
-            return Ok(Look::Overtaken(now));
-        };
-        let services = &now.services;
-
-        let strange = relevant::foreign(services, &relevant, &id.uid, &slots);
+        let relevant = before.concerned(&pods, &known.labels);
+        let strange = relevant::foreign(&before.services, &relevant, &id.uid, &slots);
         let green_name = names::green(&id.target, &id.uid);
         let report_name = names::report(&id.name, &id.uid);
         let checks = Reads { client: &self.client, namespace: &self.settings.checks_namespace };
-        let (setup, sides, (replica_sets, slices), guards, claim, others, (jobs, report)) = tokio::try_join!(
+        let (object, services, setup, sides, (replica_sets, slices), guards, claim, others, (jobs, report)) = tokio::try_join!(
+            reads.one(reads::HOTFIXES, &id.name),
+            reads.all(reads::SERVICES, Which::All),
             setup(reads, stage),
             sides(reads, &id.target, &green_name),
             async {
@@ -194,14 +186,24 @@ impl Observer {
                 )
             },
             guards(reads, &id.target, stage),
-            claim(reads, &known, &hotfix),
-            strays::others(reads, id, strange, &candidates, &pods, &hotfix),
+            claim(reads, &known, hotfix),
+            strays::others(reads, id, strange, &candidates, &pods, hotfix),
             async {
                 let jobs = checks.all(reads::JOBS, Which::Labels(format!("{HOTFIX_UID}={}", id.uid)));
                 let report = reads.one(reads::REPORTS, &report_name);
                 tokio::try_join!(stage.tolerating(jobs), stage.tolerating(report))
             },
         )?;
+        let Some(object) = object else { return Ok(Look::Gone) };
+        let hotfix = read_own(reads::HOTFIXES, &object, read::hotfix)?;
+        if hotfix.uid != id.uid {
+            return Ok(Look::Gone);
+        }
+        let now = Opening { hotfix, services: read_all(reads::SERVICES, &services, read::service)? };
+        if !before.still_holds(&now, &pods, &known.labels) {
+            return Ok(Look::Overtaken(now));
+        }
+        let Opening { hotfix, services } = &now;
         let Sides { blue, green } = sides;
         let now_known = Known::of(blue.as_ref().map(|blue| &*blue.raw));
         if blue.is_some() && now_known != known {
@@ -213,15 +215,15 @@ impl Observer {
         // Labels of the template may change under the same selector; a Service that selects only the new ones was not
         // among those whose endpoints were read.
         let labels = blue.as_ref().map(Workload::template_labels).unwrap_or(known.labels);
-        let now_relevant = relevant::services(services, &pods, &labels, &hotfix);
+        let now_relevant = relevant::services(services, &pods, &labels, hotfix);
         let missed: BTreeSet<String> = now_relevant.difference(&relevant).cloned().collect();
         let slices = [slices, slices_of(reads, &missed).await?].concat();
 
         let runs = runs(&self.outputs, &self.source(id), stage, &jobs, &setup.declared).await?;
-        let strays = strays::with_jobs(checks, candidates, &hotfix, &others).await?;
+        let strays = strays::with_jobs(checks, candidates, hotfix, &others).await?;
         let report = report.map(|object| read_own(reads::REPORTS, &object, read::report)).transpose()?;
         let observed = Observed {
-            replica_sets: controlled(&replica_sets, blue.as_ref(), green.as_ref(), &hotfix),
+            replica_sets: controlled(&replica_sets, blue.as_ref(), green.as_ref(), hotfix),
             slices,
             budgets: guards.budgets,
             autoscalers: guards.autoscalers,
@@ -240,7 +242,7 @@ impl Observer {
             report,
             evidence: self.evidence.found(&hotfix.uid),
             settings: Arc::clone(&self.settings),
-            hotfix,
+            hotfix: hotfix.clone(),
         };
         Ok(Look::Taken(Box::new(observed), now))
     }

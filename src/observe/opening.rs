@@ -10,43 +10,36 @@ use serde_json::Value;
 
 use super::json::text;
 use super::read;
-use super::{relevant, strays};
+use super::relevant;
 use crate::plan::observed::{Hotfix, Map, Pod, Service};
 
 /// Openings of more Services than this are not remembered, since a Service takes a kilobyte and a namespace may have
 /// thousands; they are read each time.
 const REMEMBERED_MAX: usize = 64;
 
-/// The hotfix's version and the Services of its namespace, as they were at some moment.
+/// The hotfix and the Services of its namespace, as they were at some moment.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Opening {
-    /// Version of the hotfix.
-    pub(super) hotfix: String,
-    /// Whether it mattered to the hotfix what others left.
-    pub(super) strays_matter: bool,
+    /// The hotfix.
+    pub(super) hotfix: Hotfix,
     /// Every Service of the namespace.
     pub(super) services: Vec<Service>,
 }
 
 impl Opening {
-    /// As it was when these were read.
-    pub(super) fn new(hotfix: &Hotfix, services: Vec<Service>) -> Self {
-        Self { hotfix: hotfix.resource_version.clone(), strays_matter: strays::matter(hotfix), services }
+    /// The Services that concern a workload of these pods and this template.
+    pub(super) fn concerned(&self, pods: &[Pod], template: &Map) -> BTreeSet<String> {
+        relevant::services(&self.services, pods, template, &self.hotfix)
     }
 
-    /// The Services that concern the workload, by what they were then or by what they are `now`; `None` where one of
-    /// them, or the hotfix, was changed, made or deleted since.
-    pub(super) fn unchanged(
-        &self,
-        now: &Self,
-        pods: &[Pod],
-        template: &Map,
-        hotfix: &Hotfix,
-    ) -> Option<BTreeSet<String>> {
-        let mut concerned = relevant::services(&self.services, pods, template, hotfix);
-        concerned.extend(relevant::services(&now.services, pods, template, hotfix));
+    /// False where the hotfix, or a Service that concerned the workload then or does `now`, was changed, made or deleted
+    /// since.
+    pub(super) fn still_holds(&self, now: &Self, pods: &[Pod], template: &Map) -> bool {
+        let concerned = self.concerned(pods, template);
         let same = |name: &String| find(&self.services, name).is_some_and(|then| same(then, find(&now.services, name)));
-        (self.hotfix == now.hotfix && concerned.iter().all(same)).then_some(concerned)
+        self.hotfix.resource_version == now.hotfix.resource_version
+            && concerned == now.concerned(pods, template)
+            && concerned.iter().all(same)
     }
 
     /// True when it is small enough to be kept for the next picture.
@@ -57,7 +50,7 @@ impl Opening {
     /// What is there after a write of ours whose answer was `object`; `None` where the answer does not tell.
     pub(super) fn after(mut self, object: &Value) -> Option<Self> {
         match text(object, "/kind")? {
-            "SecurityHotfix" => self = Self::new(&read::hotfix(object).ok()?, self.services),
+            "SecurityHotfix" => self.hotfix = read::hotfix(object).ok()?,
             "Service" => {
                 let written = read::service(object)?;
                 // One that was deleted, or that is new, is found by the next picture.
@@ -98,21 +91,25 @@ mod tests {
 
     fn opening(version: &str, services: &[Value]) -> Opening {
         let services = services.iter().filter_map(read::service).collect();
-        Opening::new(&read::hotfix(&hotfix(version)).unwrap(), services)
+        Opening { hotfix: read::hotfix(&hotfix(version)).unwrap(), services }
     }
 
-    /// The Services of the workload `app: web` that are of one moment; `None` where they are not.
-    fn concerned(before: &Opening, now: &Opening) -> Option<BTreeSet<String>> {
-        let template = [("app".to_owned(), "web".to_owned())].into();
-        before.unchanged(now, &[], &template, &read::hotfix(&hotfix("1")).unwrap())
+    fn web() -> Map {
+        [("app".to_owned(), "web".to_owned())].into()
+    }
+
+    /// Whether what is `now` is of one moment with what was before, for the workload `app: web`.
+    fn of_one_moment(before: &Opening, now: &Opening) -> bool {
+        before.still_holds(now, &[], &web())
     }
 
     #[test]
     fn what_has_its_version_still_is_of_one_moment() {
         let before = opening("1", &[service("web", "7", "web"), service("other", "8", "other")]);
-        assert_eq!(concerned(&before, &before.clone()), Some(BTreeSet::from(["web".to_owned()])));
+        assert_eq!(before.concerned(&[], &web()), BTreeSet::from(["web".to_owned()]));
+        assert!(of_one_moment(&before, &before.clone()));
         let other_changed = opening("1", &[service("web", "7", "web"), service("other", "9", "other")]);
-        assert!(concerned(&before, &other_changed).is_some(), "a Service of another workload");
+        assert!(of_one_moment(&before, &other_changed), "a Service of another workload");
     }
 
     #[test]
@@ -122,10 +119,11 @@ mod tests {
             opening("2", &[service("web", "7", "web")]),
             opening("1", &[service("web", "9", "web")]),
             opening("1", &[service("web", "9", "other")]),
+            opening("1", &[service("web", "7", "other")]),
             opening("1", &[service("web", "7", "web"), service("new", "9", "web")]),
             opening("1", &[]),
         ] {
-            assert_eq!(concerned(&before, &now), None, "{now:?}");
+            assert!(!of_one_moment(&before, &now), "{now:?}");
         }
     }
 
@@ -134,7 +132,7 @@ mod tests {
         let before = opening("1", &[service("web", "7", "web")]);
         let mut again = before.clone();
         again.services[0].uid = "another".into();
-        assert_eq!(concerned(&before, &again), None);
+        assert!(!of_one_moment(&before, &again));
     }
 
     #[test]

@@ -5,6 +5,7 @@
 //! every kube-proxy has just synced and opening and switching fall into its next sync together.
 
 use std::collections::BTreeSet;
+use std::time::Duration;
 
 use jiff::Timestamp;
 
@@ -20,9 +21,35 @@ use super::stage::{self, LOOK_AGAIN};
 use super::step::Step;
 use super::{Action, facts, stale, verify};
 
-/// How long opened pods may take to become ready: the kubelet needs about 0.2 s, and it is given 5. The time is read off
-/// a condition that has whole seconds, hence one more.
-const OPENING: std::time::Duration = std::time::Duration::from_secs(6);
+/// How long opened pods may take to become ready, counted from the last of them: the kubelet needs about 0.2 s, and it is
+/// given 5. The time is read off a condition that has whole seconds, hence one more.
+const OPENING: Duration = Duration::from_secs(6);
+
+/// How long after the first pod the others are still opened. All are opened in one breath, unless the operator dies in
+/// between: its successor leads after five seconds, and a container that ended is started again within ten. To go on ends
+/// the time in which both versions answer as fast as to go back does. Twenty seconds are the most that this time may last.
+const OPENING_IN_ALL: Duration = Duration::from_secs(20);
+
+/// When opening must have come to what.
+#[derive(Clone, Copy)]
+struct Deadlines {
+    /// Until when pods are opened.
+    open: Timestamp,
+    /// Until when enough of them must be ready.
+    ready: Timestamp,
+}
+
+impl Deadlines {
+    /// By when pods were opened; `staged` is by when opening has to begin.
+    fn of(opened: impl Iterator<Item = Timestamp>, staged: Timestamp) -> Self {
+        let span = opened.fold(None, |span: Option<(Timestamp, Timestamp)>, at| {
+            Some(span.map_or((at, at), |(first, last)| (first.min(at), last.max(at))))
+        });
+        let Some((first, last)) = span else { return Self { open: staged, ready: staged } };
+        let all = after(first, OPENING_IN_ALL);
+        Self { open: all, ready: after(last, OPENING).min(all) }
+    }
+}
 
 /// The next step between the announcement and convergence.
 pub fn next(o: &Observed, attempt: &Attempt, timeouts: &Timeouts, now: Timestamp) -> Step {
@@ -55,32 +82,29 @@ pub fn next(o: &Observed, attempt: &Attempt, timeouts: &Timeouts, now: Timestamp
         return Step::act(action);
     }
     let pods = o.green_pods();
-    let opened = pods.iter().filter(|pod| pod.is_open()).filter_map(|pod| pod.open?.since).min();
+    let opened = || pods.iter().filter(|pod| pod.is_open()).filter_map(|pod| pod.open?.since).map(Moment::timestamp);
     let began = attempt.promoting_at.map_or(now, Moment::timestamp);
-    let ready_by = match opened {
-        Some(opened) => after(opened.timestamp(), OPENING),
-        None => after(began, positive(timeouts.staging)),
-    };
+    let by = Deadlines::of(opened(), after(began, positive(timeouts.staging)));
     if o.green_ready() == 0 && services.iter().any(|service| service.selects_slot(&slot)) {
         let end = End::new(Reason::VerificationFailed, "No pod of the candidate is ready any more.");
         return interrupt::latch(o, attempt, end, now);
     }
     if let Some(service) = services.iter().find(|service| !service.selects_slot(&slot)) {
         if o.green_ready() < o.enough() {
-            return open(o, attempt, &pods, ready_by, now);
+            return open(o, attempt, &pods, by, now);
         }
         if let Some(trouble) = stage::uncovered(o, service) {
-            if now >= ready_by {
+            if now >= by.ready {
                 return interrupt::latch(o, attempt, End::new(Reason::OpeningFailed, trouble.message), now);
             }
-            return Step::trouble(trouble, Some(ready_by));
+            return Step::trouble(trouble, Some(by.ready));
         }
         if was_put_back(service) {
             return verify::put_back(o, attempt, service, now);
         }
         return Step::act(switch(o, attempt, service));
     }
-    let switched = opened.map_or(began, Moment::timestamp);
+    let switched = opened().min().unwrap_or(began);
     let deadline = after(after(switched, OPENING), positive(timeouts.convergence));
     if let Some(laggard) = services.iter().find(|service| !converged(o, service)) {
         if now >= deadline {
@@ -151,24 +175,26 @@ fn hold(o: &Observed, attempt: &Attempt, service: &Service) -> Option<Action> {
 }
 
 /// Deletes the preview and opens every pod, in one breath, once all of them could serve.
-fn open(o: &Observed, attempt: &Attempt, pods: &[&Pod], ready_by: Timestamp, now: Timestamp) -> Step {
+fn open(o: &Observed, attempt: &Attempt, pods: &[&Pod], by: Deadlines, now: Timestamp) -> Step {
     let slot = names::slot(&o.hotfix.uid, attempt.number);
-    if now >= ready_by {
+    let more = if now < by.open { open_late(o, attempt, pods) } else { None };
+    let none_open = pods.iter().all(|pod| !pod.is_open());
+    if now >= by.ready && (none_open || more.is_none()) {
         let end = End::new(
             Reason::OpeningFailed,
             format!("Opened, the candidate was not ready in time: {}", stage::not_up(pods, attempt)),
         );
         return interrupt::latch(o, attempt, end, now);
     }
+    let look_again = || Step::wait(Some(by.ready.min(after(now, LOOK_AGAIN))));
     let could_serve = pods.iter().filter(|pod| stage::is_up(pod, attempt)).count();
-    let none_open = pods.iter().all(|pod| !pod.is_open());
     if none_open && (could_serve < o.enough() || pods.iter().any(|pod| pod.lives() && !stage::is_up(pod, attempt))) {
-        return Step::wait(Some(ready_by.min(after(now, LOOK_AGAIN))));
+        return look_again();
     }
     if let Some(preview) = o.own_preview(&slot) {
         return Step::act(Action::DeletePreview(Target { name: preview.name.clone(), uid: preview.uid.clone() }));
     }
-    open_late(o, attempt, pods).unwrap_or_else(|| Step::wait(Some(ready_by.min(after(now, LOOK_AGAIN)))))
+    more.unwrap_or_else(look_again)
 }
 
 /// Opens every pod of the candidate that could serve and is not open yet.

@@ -7,7 +7,7 @@ use jiff::SignedDuration;
 use securityhotfix::plan::decide;
 
 use crate::moments::{
-    PHASES, analyzing, announced, finished, folding, in_trouble, rolling_back, scanning, switched, verifying,
+    PHASES, analyzing, announced, finished, folding, in_trouble, opened, rolling_back, scanning, switched, verifying,
 };
 use crate::story::{Order, Story};
 use crate::world::World;
@@ -84,6 +84,26 @@ fn a_pod_of_the_candidate_that_is_replaced_is_opened_late() {
             w.delete_pod(&pod);
         })
         .tell("green_pod_replaced");
+}
+
+#[test]
+fn an_opening_outlives_the_operator() {
+    Story::of("The operator dies when it has opened one pod, and its successor opens the other instead of going back")
+        .when(opened, "the operator dies, and leads again after seven seconds", |w: &mut World| {
+            w.crash();
+            w.now += SignedDuration::from_secs(7);
+        })
+        .tell("opened_by_two");
+}
+
+#[test]
+fn an_opening_is_not_gone_on_with_for_ever() {
+    Story::of("The operator dies when it has opened one pod, and comes back too late to go on")
+        .when(opened, "the operator dies, and leads again after half a minute", |w: &mut World| {
+            w.crash();
+            w.now += SignedDuration::from_secs(30);
+        })
+        .tell("opened_too_late");
 }
 
 #[test]

@@ -6,7 +6,7 @@ use clap::Parser;
 use hotfix_e2e::faults::plan::{Part, Plan};
 use hotfix_e2e::faults::{Settings, run};
 
-/// Lets calls between the operator and a real API server go wrong, one in each run, and judges what came of it. Needs root and Go.
+/// Lets calls between the operator and a real API server go wrong, and judges what came of it. Needs root and Go.
 #[derive(Debug, Parser)]
 struct Arguments {
     /// How many plans are played.
@@ -21,9 +21,9 @@ struct Arguments {
     /// What the sample is drawn by.
     #[arg(env = "SEED", long, default_value_t = 20_261_123)]
     seed: u64,
-    /// One plan, as it was told.
-    #[arg(env = "PLAN", long)]
-    plan: Option<Plan>,
+    /// One plan, as it was told, or several of one run with semicolons between them.
+    #[arg(env = "PLAN", long, value_delimiter = ';')]
+    plan: Vec<Plan>,
     /// How many plans are played side by side.
     #[arg(env = "LANES", long, default_value_t = 16, value_parser = clap::value_parser!(u8).range(1..=64))]
     lanes: u8,
@@ -40,7 +40,7 @@ struct Arguments {
 
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
-    let one = arguments.plan.is_some();
+    let one = !arguments.plan.is_empty();
     let all = !matches!(arguments.all.as_str(), "" | "0");
     let settings = Settings {
         plans: (!all).then_some(arguments.plans),

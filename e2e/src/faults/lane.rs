@@ -100,9 +100,15 @@ pub struct Order {
     /// The story.
     pub scenario: &'static Scenario,
     /// What goes wrong; nothing in a run for comparison.
-    pub plan: Option<Plan>,
+    pub plans: Vec<Plan>,
     /// What is wrong with the operator.
     pub mutant: Option<Mutant>,
+}
+
+impl Order {
+    fn has(&self, fault: Fault) -> bool {
+        self.plans.iter().any(|plan| plan.fault == fault)
+    }
 }
 
 /// What came of it.
@@ -110,8 +116,8 @@ pub struct Order {
 pub struct Run {
     /// What was wrong.
     pub violations: Vec<String>,
-    /// Whether the fault was met.
-    pub hit: bool,
+    /// Plans whose call never came.
+    pub missed: Vec<Plan>,
     /// The calls in which something can go wrong.
     pub sites: Sites,
     /// How often each write was made.
@@ -150,7 +156,7 @@ impl Lane<'_> {
         let (operators, proxy) = self.start(order, &people).await?;
         people.ask(HOTFIX).await?;
         operators.start().await;
-        if order.plan.as_ref().is_some_and(|plan| plan.fault == Fault::Handover) {
+        if order.has(Fault::Handover) {
             until(&operators, LEADS, || proxy.ledger(Ledger::leads) > 0).await;
             operators.start().await;
         }
@@ -161,7 +167,7 @@ impl Lane<'_> {
         run.writes = proxy.ledger(Ledger::writes);
         run.sites = proxy.ledger(Ledger::sites);
         run.told = proxy.ledger(Ledger::told);
-        run.hit = proxy.ledger(Ledger::is_hit);
+        run.missed = proxy.ledger(|ledger| ledger.missed(&order.plans));
         // What did not come to its end is not expected to be quiet.
         if run.violations.is_empty() {
             let world = self.shared.watcher.now(&self.name);
@@ -176,7 +182,7 @@ impl Lane<'_> {
             Ok(history) => {
                 run.versions = history.events.len();
                 run.violations.extend(laws::broken(&history, &facts));
-                run.violations.extend(order.plan.as_ref().and_then(|plan| ending::unsaid(&history, plan, &run.told)));
+                run.violations.extend(order.plans.iter().filter_map(|plan| ending::unsaid(&history, plan, &run.told)));
             }
             Err(why) => run.violations.push(why),
         }
@@ -184,10 +190,7 @@ impl Lane<'_> {
         run.end = ending::end(&self.shared.watcher.now(&self.name));
         if let Some(reference) = reference {
             run.violations.extend(ending::differences("", &reference.end, &run.end));
-            run.violations.extend(ending::miscounted(&reference.counts, &run.writes, order.plan.as_ref()));
-        }
-        if let Some(plan) = order.plan.as_ref().filter(|_| !run.hit) {
-            run.violations.push(format!("the call of {plan} never came"));
+            run.violations.extend(ending::miscounted(&reference.counts, &run.writes, &order.plans));
         }
         phases.ended("judging");
         run.phases = phases.took();
@@ -197,7 +200,7 @@ impl Lane<'_> {
     async fn start(&self, order: &Order, people: &People) -> Result<(Arc<Operators>, Proxy), LabError> {
         let people = people.clone();
         let script = Script {
-            plan: order.plan.clone(),
+            plans: order.plans.clone(),
             moves: order.scenario.moves,
             vulnerable: order.scenario.vulnerable,
             mutant: order.mutant,
@@ -247,21 +250,22 @@ impl Lane<'_> {
     }
 
     /// Waits for the end of the scenario, seeing to it that an operator that has lost its lease is started again where they are
-    /// `tended`, lets a held write go on when the successor rests, and waits for the end again. Says what
+    /// `tended`, lets a held write go on when the successor rests or begins with another hotfix, and waits for the end again. Says what
     /// did not come about.
     pub async fn to_the_end(&self, order: &Order, tended: Option<&Operators>, proxy: &Proxy) -> Option<String> {
-        let patience = match (order.mutant, order.plan.as_ref().map(|plan| plan.fault)) {
-            (Some(_), _) => PATIENCE_MUTANT,
-            (None, Some(Fault::WatchFrozen)) => PATIENCE_FROZEN,
-            (None, Some(Fault::Held)) => PATIENCE_HELD,
-            (None, _) => PATIENCE,
+        let patience = match order.mutant {
+            Some(_) => PATIENCE_MUTANT,
+            None if order.has(Fault::WatchFrozen) => PATIENCE_FROZEN,
+            None if order.has(Fault::Held) => PATIENCE_HELD,
+            None => PATIENCE,
         };
         // One hotfix after the other.
         let patience = patience * u32::try_from(order.scenario.ends.len()).unwrap_or(1);
         let begun = tokio::time::Instant::now();
         let mut quiet_since = begun;
         let mut attempted = 0;
-        let mut held = false;
+        // How many had ended when a write was first seen held.
+        let mut held = None;
         loop {
             tokio::time::sleep(LOOK).await;
             if let Some(operators) = tended {
@@ -271,21 +275,21 @@ impl Lane<'_> {
             if now != attempted {
                 (attempted, quiet_since) = (now, tokio::time::Instant::now());
             }
-            let (missing, restless) = self
-                .shared
-                .watcher
-                .look(&self.name, |world| (ending::missing(world, order.scenario), is_restless(world)));
+            let (missing, ended, restless) = self.shared.watcher.look(&self.name, |world| {
+                (ending::missing(world, order.scenario), ending::ended(world, order.scenario), is_restless(world))
+            });
             let at_rest = missing.is_empty() && !restless;
             let idle = proxy.ledger(Ledger::last).is_none_or(|last| last.elapsed() > IDLE);
             if proxy.is_holding() {
-                held = true;
-                if (at_rest && idle) || quiet_since.elapsed() > QUIET {
+                // Whoever comes next is not waited for: the API server itself works on no write for as long as a rollout takes.
+                let settled = ended > *held.get_or_insert(ended) && order.scenario.ends.len() > 1;
+                if settled || (at_rest && idle) || quiet_since.elapsed() > QUIET {
                     proxy.release().await;
                     quiet_since = tokio::time::Instant::now();
                     // What is made now is to be seen before the end is judged.
                     tokio::time::sleep(IDLE).await;
                 }
-            } else if at_rest && idle && (!held || quiet_since.elapsed() > IDLE) {
+            } else if at_rest && idle && (held.is_none() || quiet_since.elapsed() > IDLE) {
                 return None;
             }
             if begun.elapsed() > patience {

@@ -1,10 +1,11 @@
-//! The fault suite: the real operator process against the real API server, with a proxy between them that lets one call of a run
-//! go wrong, and oracles that judge what an independent observer saw of the cluster.
+//! The fault suite: the real operator process against the real API server, with a proxy between them that lets calls go
+//! wrong, and oracles that judge what an independent observer saw of the cluster.
 //!
 //! [`proxy`] carries, names and records calls; [`plan`] says which of them goes wrong and how; [`scenario`] what else happens;
-//! [`laws`] and [`ending`] judge. [`lane`] plays one plan, this module all of them side by side. `docs/faults.md` tells what it
+//! [`laws`] and [`ending`] judge. [`lane`] plays a run, this module all of them side by side. `docs/faults.md` tells what it
 //! found.
 
+mod batch;
 pub mod cost;
 pub mod ending;
 pub mod fault;

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+use super::batch::grouped;
 use super::cost::{Cost, Spent};
 use super::ending;
 use super::ground;
@@ -35,8 +36,8 @@ pub struct Settings {
     pub part: Option<Part>,
     /// What the sample is drawn by.
     pub seed: u64,
-    /// This plan and no other.
-    pub only: Option<Plan>,
+    /// These plans in one run, and no others; a sample where there are none.
+    pub only: Vec<Plan>,
     /// Lanes side by side.
     pub lanes: usize,
     /// Whether the mutants are played too.
@@ -67,17 +68,21 @@ async fn play(settings: &Settings, shared: &Shared, ground: &Ground) -> Result<S
     let chosen = chosen(settings);
     let references = reference(&lanes, &chosen, &mut summary).await;
     let (plans, all) = plans(settings, &chosen, &summary.sites);
-    tell!("{} plans of {all}", plans.len());
-    let orders = plans.iter().filter_map(|plan| {
-        let scenario = scenario::named(&plan.scenario)?;
-        Some(Order { scenario, plan: Some(plan.clone()), mutant: None })
-    });
-    let played = side_by_side(&lanes, orders.collect(), &references).await;
-    for (order, run) in played {
-        summary.versions += run.versions;
-        let plan = order.plan.clone();
-        note(&mut summary, &plan.as_ref().map_or_else(String::new, ToString::to_string), &run);
-        summary.played.extend(plan.filter(|_| run.hit));
+    let groups = if settings.only.is_empty() { grouped(&plans, &summary.sites) } else { vec![settings.only.clone()] };
+    tell!("{} plans of {all}, in {} runs", plans.len(), groups.len());
+    let played = side_by_side(&lanes, groups.into_iter().filter_map(order).collect(), &references).await;
+    let (alone, apart) = sorted_out(played, &mut summary);
+    if !alone.is_empty() {
+        tell!("{} plans are played alone", alone.len());
+        let orders = alone.iter().filter_map(|plan| order(vec![plan.clone()])).collect();
+        let played = side_by_side(&lanes, orders, &references).await;
+        sorted_out(played, &mut summary);
+    }
+    for violation in apart {
+        let explained = |one: &Violation| violation.plan.split(';').any(|plan| plan == one.plan);
+        if !summary.violations.iter().any(explained) {
+            summary.violations.push(violation);
+        }
     }
     if settings.mutants {
         summary.mutants = mutants(&lanes, &references).await;
@@ -85,8 +90,37 @@ async fn play(settings: &Settings, shared: &Shared, ground: &Ground) -> Result<S
     Ok(summary)
 }
 
+fn order(plans: Vec<Plan>) -> Option<Order> {
+    let scenario = scenario::named(&plans.first()?.scenario)?;
+    Some(Order { scenario, plans, mutant: None })
+}
+
+/// Takes into the summary what runs have shown, and gives the plans that are to be played alone: those of a run that went wrong, and
+/// those whose call never came, since what another fault changed may have been the reason. What went wrong in runs of several plans
+/// is given beside; it counts unless one of the plans alone explains it.
+fn sorted_out(played: Vec<(Order, Run)>, summary: &mut Summary) -> (Vec<Plan>, Vec<Violation>) {
+    let (mut again, mut apart) = (Vec::new(), Vec::new());
+    for (order, mut run) in played {
+        summary.versions += run.versions;
+        let missed = std::mem::take(&mut run.missed);
+        if order.plans.len() > 1 {
+            if let Some(first) = run.violations.first() {
+                apart.push(Violation { plan: told(&order), what: format!("only together: {first}") });
+                again.extend(order.plans);
+                continue;
+            }
+            again.extend(missed.iter().cloned());
+        } else {
+            run.violations.extend(missed.iter().map(|plan| format!("the call of {plan} never came")));
+            note(summary, &order.plans.first().map_or_else(String::new, ToString::to_string), &run);
+        }
+        summary.played.extend(order.plans.into_iter().filter(|plan| !missed.contains(plan)));
+    }
+    (again, apart)
+}
+
 fn chosen(settings: &Settings) -> Vec<&'static Scenario> {
-    let asked = |scenario: &&Scenario| match &settings.only {
+    let asked = |scenario: &&Scenario| match settings.only.first() {
         Some(plan) => plan.scenario == scenario.name,
         None => settings.scenarios.is_empty() || settings.scenarios.iter().any(|word| scenario.name.contains(&**word)),
     };
@@ -95,8 +129,8 @@ fn chosen(settings: &Settings) -> Vec<&'static Scenario> {
 
 /// The plans to play, and how many there are that could be.
 fn plans(settings: &Settings, chosen: &[&Scenario], sites: &BTreeMap<String, Sites>) -> (Vec<Plan>, usize) {
-    if let Some(only) = &settings.only {
-        return (vec![only.clone()], 1);
+    if !settings.only.is_empty() {
+        return (settings.only.clone(), settings.only.len());
     }
     let of = |scenario: &&Scenario| sites.get(scenario.name).map(|sites| sites.plans(scenario.name));
     let asked = |plan: &Plan| settings.faults.is_empty() || settings.faults.contains(&plan.fault.to_string());
@@ -113,7 +147,7 @@ async fn reference(
 ) -> BTreeMap<String, Reference> {
     let orders = chosen
         .iter()
-        .flat_map(|scenario| std::iter::repeat_n(Order { scenario, plan: None, mutant: None }, REFERENCES));
+        .flat_map(|scenario| std::iter::repeat_n(Order { scenario, plans: Vec::new(), mutant: None }, REFERENCES));
     let runs = side_by_side(lanes, orders.collect(), &BTreeMap::new()).await;
     let mut found: BTreeMap<String, Reference> = BTreeMap::new();
     for scenario in chosen {
@@ -194,11 +228,12 @@ async fn attempt(lane: &Lane<'_>, order: &Order, reference: Option<&Reference>) 
 }
 
 fn told(order: &Order) -> String {
-    match (&order.plan, order.mutant) {
-        (Some(plan), Some(mutant)) => format!("{mutant:?} in {plan}"),
-        (None, Some(mutant)) => format!("{mutant:?} in {}", order.scenario.name),
-        (Some(plan), None) => plan.to_string(),
-        (None, None) => format!("{} without a fault", order.scenario.name),
+    let plans = order.plans.iter().map(ToString::to_string).collect::<Vec<_>>().join(";");
+    match (plans.is_empty(), order.mutant) {
+        (false, Some(mutant)) => format!("{mutant:?} in {plans}"),
+        (true, Some(mutant)) => format!("{mutant:?} in {}", order.scenario.name),
+        (false, None) => plans,
+        (true, None) => format!("{} without a fault", order.scenario.name),
     }
 }
 
@@ -217,8 +252,8 @@ fn progress(lane: &Lane<'_>, order: &Order, run: &Run, (nth, all): (usize, usize
             tell!("    {what}");
         }
         tell!("    writes: {}", run.told.join(", "));
-        if let Some(plan) = &order.plan {
-            tell!("    again: make faults PLAN='{plan}'");
+        if !order.plans.is_empty() {
+            tell!("    again: make faults PLAN='{}'", told(order));
         }
         keep(lane, &told(order));
     }
@@ -226,7 +261,9 @@ fn progress(lane: &Lane<'_>, order: &Order, run: &Run, (nth, all): (usize, usize
 
 /// Keeps the operator's log of a plan that went wrong.
 fn keep(lane: &Lane<'_>, order: &str) {
-    let plain: String = order.chars().map(|c| if c.is_ascii_alphanumeric() || c == '-' { c } else { '_' }).collect();
+    // A file's name may have 255 bytes.
+    let plain: String =
+        order.chars().take(200).map(|c| if c.is_ascii_alphanumeric() || c == '-' { c } else { '_' }).collect();
     let folder = &lane.shared.folder;
     let kept = folder.join(format!("violated-{plain}.log"));
     if std::fs::copy(folder.join(format!("{}.log", lane.name)), &kept).is_ok() {
@@ -242,11 +279,15 @@ fn note(summary: &mut Summary, plan: &str, run: &Run) {
 async fn mutants(lanes: &[Lane<'_>], references: &BTreeMap<String, Reference>) -> Vec<Killed> {
     let known = Mutant::ALL.into_iter().filter(|(_, scenario, _)| references.contains_key(*scenario));
     let orders = known.filter_map(|(mutant, name, plan)| {
-        Some(Order { scenario: scenario::named(name)?, plan: plan.parse().ok(), mutant: Some(mutant) })
+        Some(Order {
+            scenario: scenario::named(name)?,
+            plans: plan.parse().into_iter().collect(),
+            mutant: Some(mutant),
+        })
     });
     let played = side_by_side(lanes, orders.collect(), references).await;
     let killed = |(order, run): (Order, Run)| {
-        let plan = order.plan.as_ref().map_or_else(|| order.scenario.name.to_owned(), ToString::to_string);
+        let plan = order.plans.first().map_or_else(|| order.scenario.name.to_owned(), ToString::to_string);
         Some(Killed { mutant: order.mutant?, plan, by: run.violations })
     };
     played.into_iter().filter_map(killed).collect()

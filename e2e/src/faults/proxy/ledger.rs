@@ -1,6 +1,6 @@
-//! Every call of a run, and the one that met its fault.
+//! Every call of a run, and those that met their fault.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Instant;
 
 use crate::faults::fault::Fault;
@@ -48,12 +48,13 @@ pub struct Ledger {
     entries: Vec<Entry>,
     counts: BTreeMap<String, usize>,
     last_write: String,
-    hit: bool,
+    /// Which of the plans have been met.
+    hits: BTreeSet<usize>,
 }
 
 impl Ledger {
     /// A call arrives. Gives its place, and the fault it is to meet.
-    pub fn arrive(&mut self, name: Name, plan: Option<&Plan>) -> (usize, Option<Fault>) {
+    pub fn arrive(&mut self, name: Name, plans: &[Plan]) -> (usize, Option<Fault>) {
         let after = self.last_write.clone();
         let mut entry = Entry { name, nth: 0, after, answered: None, changed: false, at: Instant::now() };
         let called = if entry.name.class == Class::Read || entry.name.class == Class::Log {
@@ -64,11 +65,10 @@ impl Ledger {
         let count = self.counts.entry(called.clone()).or_default();
         *count += 1;
         entry.nth = *count;
-        let met = plan.filter(|plan| !self.hit && plan.call == called && plan.nth == entry.nth);
-        let fault = met.map(|plan| plan.fault);
-        self.hit |= fault.is_some();
+        let met = plans.iter().position(|plan| plan.call == called && plan.nth == entry.nth);
+        self.hits.extend(met);
         self.entries.push(entry);
-        (self.entries.len() - 1, fault)
+        (self.entries.len() - 1, met.and_then(|met| plans.get(met)).map(|plan| plan.fault))
     }
 
     /// The API server answered. Gives the name where this was the first write of it that was made.
@@ -90,14 +90,14 @@ impl Ledger {
         }
     }
 
-    /// A fault of a kind of watches has shown.
+    /// The fault of a kind of watches has shown, which is played alone.
     pub fn interfered(&mut self) {
-        self.hit = true;
+        self.hits.insert(0);
     }
 
-    /// Whether the fault of the plan has been met.
-    pub fn is_hit(&self) -> bool {
-        self.hit
+    /// Those of the plans whose call never came.
+    pub fn missed(&self, plans: &[Plan]) -> Vec<Plan> {
+        plans.iter().enumerate().filter(|(at, _)| !self.hits.contains(at)).map(|(_, plan)| plan.clone()).collect()
     }
 
     /// How many writes of this name were made.
@@ -202,21 +202,23 @@ mod tests {
 
     #[test]
     fn a_fault_is_met_once_by_the_call_it_is_for() {
-        let plan: Plan = "happy/seal web#2/500".parse().unwrap();
+        let plans = ["happy/seal web#2/500", "happy/claim#1/409"].map(|plan| plan.parse::<Plan>().unwrap());
         let mut ledger = Ledger::default();
-        let met: Vec<_> = (0..4).map(|_| ledger.arrive(write("seal web"), Some(&plan)).1).collect();
+        let met: Vec<_> = (0..4).map(|_| ledger.arrive(write("seal web"), &plans).1).collect();
         assert_eq!(met, [None, Some(Fault::Answer(500)), None, None]);
-        assert!(ledger.is_hit());
+        assert_eq!(ledger.missed(&plans), plans[1..]);
+        assert_eq!(ledger.arrive(write("claim"), &plans).1, Some(Fault::Answer(409)));
+        assert_eq!(ledger.missed(&plans), []);
     }
 
     #[test]
     fn a_read_is_known_by_the_write_it_came_after() {
-        let plan: Plan = "happy/list pods after hold web#1/fail".parse().unwrap();
+        let plans = ["happy/list pods after hold web#1/fail".parse().unwrap()];
         let mut ledger = Ledger::default();
-        assert_eq!(ledger.arrive(read("list pods"), Some(&plan)).1, None);
-        let (place, _) = ledger.arrive(write("hold web"), None);
+        assert_eq!(ledger.arrive(read("list pods"), &plans).1, None);
+        let (place, _) = ledger.arrive(write("hold web"), &[]);
         assert_eq!(ledger.answered(place, 200), Some("hold web".to_owned()));
-        assert_eq!(ledger.arrive(read("list pods"), Some(&plan)).1, Some(Fault::ReadFails));
+        assert_eq!(ledger.arrive(read("list pods"), &plans).1, Some(Fault::ReadFails));
         assert_eq!(ledger.sites().reads, ["list pods after hold web"]);
     }
 
@@ -224,10 +226,10 @@ mod tests {
     fn only_what_was_made_is_counted() {
         let mut ledger = Ledger::default();
         for code in [409, 200, 201] {
-            let (place, _) = ledger.arrive(write("claim"), None);
+            let (place, _) = ledger.arrive(write("claim"), &[]);
             ledger.answered(place, code);
         }
-        ledger.arrive(write("claim"), None);
+        ledger.arrive(write("claim"), &[]);
         assert_eq!((ledger.writes()["claim"], ledger.attempted()), (2, 4));
         assert_eq!(ledger.told(), ["claim (409)", "claim", "claim", "claim (not made)"]);
     }

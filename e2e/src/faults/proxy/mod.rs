@@ -1,4 +1,4 @@
-//! A proxy between one operator process and the API server: it names and records every call, and lets one of them go wrong.
+//! A proxy between one operator process and the API server: it names and records every call, and lets some of them go wrong.
 //!
 //! It carries bytes and decides nothing by itself: which call meets which fault is the plan's, what happens after a write is the
 //! scenario's, and what a mutant does to a call is the mutant's. Rights are the operator's own, since its token is passed on.
@@ -85,8 +85,8 @@ pub struct Hooks {
 
 /// What a proxy is to do.
 pub struct Script {
-    /// The call that goes wrong, and how; `None` for a run without a fault.
-    pub plan: Option<Plan>,
+    /// The calls that go wrong, and how; none for a run without a fault.
+    pub plans: Vec<Plan>,
     /// What happens after which write.
     pub moves: &'static [(&'static str, Move)],
     /// Candidates in which the scanner sees the advisory.
@@ -205,7 +205,7 @@ impl Shared {
             let mut state = self.state();
             state.namer.ordered(call.asked());
             let name = state.namer.name(call.asked());
-            let (place, mut met) = state.ledger.arrive(name.clone(), self.script.plan.as_ref());
+            let (place, mut met) = state.ledger.arrive(name.clone(), &self.script.plans);
             if met == Some(Fault::Forbidden) {
                 state.forbidden = Some((name.text.clone(), Instant::now() + FORBIDDEN));
             }

@@ -28,8 +28,8 @@ impl Shared {
     pub(super) async fn watch(self: &Arc<Self>, name: &str, place: usize, call: &Call) -> Result<Answer, Cut> {
         let answer = self.ask(call).await?;
         self.state().ledger.answered(place, answer.status().as_u16());
-        let plan = self.script.plan.as_ref().filter(|plan| plan.fault.is_of_watches());
-        let fault = plan.filter(|plan| plan.call == name || plan.call == "watch all").map(|plan| plan.fault);
+        let mut plans = self.script.plans.iter().filter(|plan| plan.fault.is_of_watches());
+        let fault = plans.find(|plan| plan.call == name || plan.call == "watch all").map(|plan| plan.fault);
         let (head, body) = answer.into_parts();
         let (sink, mut source) = mpsc::channel(64);
         let shared = Arc::clone(self);

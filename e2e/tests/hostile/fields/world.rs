@@ -56,7 +56,7 @@ pub struct Field<'a> {
 impl<'a> Field<'a> {
     pub async fn open(lane: &'a Lane<'a>) -> Result<Self, LabError> {
         let script = Script {
-            plan: None,
+            plans: Vec::new(),
             moves: &[],
             vulnerable: &[],
             mutant: None,

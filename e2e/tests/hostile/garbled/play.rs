@@ -93,7 +93,7 @@ fn script(lane: &Lane<'_>, scenario: &Scenario, change: Option<(Garble, &'static
     let (client, watcher, name) = (lane.shared.admin.clone(), lane.shared.watcher.clone(), lane.name.clone());
     let changed = Arc::clone(changed);
     Script {
-        plan: None,
+        plans: Vec::new(),
         moves: &[],
         vulnerable: scenario.vulnerable,
         mutant: None,

@@ -85,7 +85,7 @@ pub async fn play(lane: &Lane<'_>, story: &Story) -> Result<Played, LabError> {
 
     let kubelet = revives(&operators);
     let told = async {
-        let order = Order { scenario, plan: None, mutant: None };
+        let order = Order { scenario, plans: Vec::new(), mutant: None };
         let mut wrong: Vec<String> = lane.to_the_end(&order, None, &proxy).await.into_iter().collect();
         if story.again && wrong.is_empty() {
             wrong.extend(again(lane).await.err());
@@ -141,7 +141,7 @@ async fn launch(
 ) -> Result<(Arc<Operators>, Proxy), LabError> {
     let taker = Arc::clone(taker);
     let script = Script {
-        plan: None,
+        plans: Vec::new(),
         moves: &[],
         vulnerable: scenario.vulnerable,
         mutant: None,
