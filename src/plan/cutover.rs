@@ -18,7 +18,7 @@ use super::interrupt::{self, End};
 use super::observed::{Observed, Owns, Pod, Service};
 use super::stage::{self, LOOK_AGAIN};
 use super::step::Step;
-use super::{Action, facts, stale, verify};
+use super::{Action, facts, others, stale, verify};
 
 /// How long opened pods may take to become ready: the kubelet needs about 0.2 s, and it is given 5. The time is read off
 /// a condition that has whole seconds, hence one more.
@@ -29,12 +29,7 @@ pub fn next(o: &Observed, attempt: &Attempt, timeouts: &Timeouts, now: Timestamp
     let slot = names::slot(&o.hotfix.uid, attempt.number);
     let services = o.recorded_services(attempt);
     if services.is_empty() {
-        return interrupt::latch(
-            o,
-            attempt,
-            End::new(Reason::ServiceChanged, "Every Service of the workload is gone."),
-            now,
-        );
+        return interrupt::latch(o, attempt, verify::services_gone(), now);
     }
     if let Some(end) = foreign_change(o, attempt, &services) {
         return interrupt::latch(o, attempt, end, now);
@@ -49,7 +44,7 @@ pub fn next(o: &Observed, attempt: &Attempt, timeouts: &Timeouts, now: Timestamp
         // Somebody took our Lease away, and another hotfix has the workload now.
         if let Some(claim) = o.claim.as_ref().filter(|claim| claim.holder != o.hotfix.uid && o.is_alive(&claim.holder))
         {
-            let why = format!("Hotfix {} has claimed the workload meanwhile.", claim.holder_name);
+            let why = format!("{} has claimed the workload meanwhile.", others::holder_of(claim));
             return interrupt::latch(o, attempt, End::new(Reason::WorkloadClaimed, why), now);
         }
         return Step::act(action);
@@ -62,8 +57,7 @@ pub fn next(o: &Observed, attempt: &Attempt, timeouts: &Timeouts, now: Timestamp
         None => after(began, positive(timeouts.staging)),
     };
     if o.green_ready() == 0 && services.iter().any(|service| service.selects_slot(&slot)) {
-        let end = End::new(Reason::VerificationFailed, "No pod of the candidate is ready any more.");
-        return interrupt::latch(o, attempt, end, now);
+        return interrupt::latch(o, attempt, verify::none_ready(), now);
     }
     if let Some(service) = services.iter().find(|service| !service.selects_slot(&slot)) {
         if o.green_ready() < o.enough() {
@@ -134,7 +128,7 @@ fn foreign_change(o: &Observed, attempt: &Attempt, services: &[&Service]) -> Opt
         (!service.is_held_by(&o.hotfix.uid, attempt.number)).then(|| {
             End::new(
                 Reason::ServiceChanged,
-                format!("Service {} carries the mark {mark:?} instead of this attempt's.", service.name),
+                format!("Service {} carries {} instead of this attempt's mark.", service.name, facts::mark_words(mark)),
             )
         })
     })
@@ -154,10 +148,7 @@ fn hold(o: &Observed, attempt: &Attempt, service: &Service) -> Option<Action> {
 fn open(o: &Observed, attempt: &Attempt, pods: &[&Pod], ready_by: Timestamp, now: Timestamp) -> Step {
     let slot = names::slot(&o.hotfix.uid, attempt.number);
     if now >= ready_by {
-        let end = End::new(
-            Reason::OpeningFailed,
-            format!("Opened, the candidate was not ready in time: {}", stage::not_up(pods, attempt)),
-        );
+        let end = End::new(Reason::OpeningFailed, stage::not_up(pods, attempt, o.enough()));
         return interrupt::latch(o, attempt, end, now);
     }
     let could_serve = pods.iter().filter(|pod| stage::is_up(pod, attempt)).count();
