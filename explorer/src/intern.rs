@@ -208,6 +208,10 @@ fn plain_attempt(attempt: &mut Attempt, at: Moment) {
     ] {
         *time = time.map(|_| at);
     }
+    if let Some(suspension) = &mut attempt.suspension {
+        suspension.since = at;
+        suspension.until = suspension.until.map(|_| at);
+    }
     for verdict in &mut attempt.verdicts {
         verdict.at = at;
     }

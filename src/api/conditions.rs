@@ -32,7 +32,7 @@ pub enum ConditionType {
     Verified,
     /// The last vulnerable pod is gone.
     Remediated,
-    /// The traffic was returned to the old version.
+    /// The traffic was returned to the Deployment's own pods.
     RolledBack,
     /// A person's decision is awaited.
     AwaitingApproval,
@@ -88,7 +88,7 @@ pub enum Reason {
     Remediated,
     /// The workload ran the patched image already.
     AlreadyPatched,
-    /// The traffic is back on the old version.
+    /// The traffic is back on the Deployment's own pods.
     RolledBack,
     /// A person rejected the candidate.
     Rejected,
@@ -112,6 +112,8 @@ pub enum Reason {
     WorkloadClaimed,
     /// The image is not in the policy's allow-list.
     ImageNotAllowed,
+    /// The image of a container is no reference that can be read.
+    ImageUnreadable,
     /// The registry did not tell a digest for the image.
     ImageUnresolved,
     /// A container named by the hotfix is not in the Deployment.
@@ -190,8 +192,14 @@ pub enum Reason {
     ApiRefused,
     /// The operator failed on this hotfix by a fault of its own.
     OperatorFailed,
+    /// The pod of a check has not started: its image cannot be pulled, or no node takes it.
+    CheckNotStarted,
     /// The roll-out of the patched image takes longer than the policy says.
     FoldBackSlow,
+
+    // What people asked for.
+    /// A command given by annotation was not carried out.
+    CommandRefused,
 
     /// A reason of another version of the operator.
     #[serde(other)]

@@ -26,7 +26,7 @@ pub use policy::{FailOn, GateCheck, Gates, HotfixPolicy, HotfixPolicySpec, Image
 pub use report::{AttemptRecord, Exposure, HotfixRef, HotfixReport, HotfixReportSpec, REPORT_MOVES_MAX, TrafficMove};
 pub use status::{
     ATTEMPT_HISTORY_MAX, Attempt, AttemptSummary, BaselineImage, Blue, Gate, GreenRecord, Handled, Latch, Leftover,
-    Outcome, Phase, Reassertion, RecordedService, ResolvedImage, SecurityHotfixStatus, Side, VerdictRecord,
+    Outcome, Phase, Reassertion, RecordedService, ResolvedImage, SecurityHotfixStatus, Side, Suspension, VerdictRecord,
     VerdictWord,
 };
 

@@ -95,7 +95,7 @@ pub enum Phase {
     Remediated,
     /// The traffic goes back and the candidate is removed.
     RollingBack,
-    /// The traffic is back on the old version.
+    /// The traffic is back on the Deployment's own pods.
     RolledBack,
     /// A gate failed before any traffic moved, or the fold-back was undone by somebody.
     Failed,
@@ -183,6 +183,9 @@ pub struct Attempt {
     /// When every endpoint of every Service was the candidate's; the soak counts from here.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub converged_at: Option<Moment>,
+    /// When `spec.suspend` held the attempt last. Deadlines count from its end, where that is later than the step they are of.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub suspension: Option<Suspension>,
     /// The point of no return: the candidate is believed, and from here there is no way but forward.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub verified_at: Option<Moment>,
@@ -210,6 +213,17 @@ pub struct Attempt {
     /// How it ended.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub outcome: Option<Outcome>,
+}
+
+/// A time in which `spec.suspend` held the attempt before its next step.
+#[derive(KubeSchema, Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Suspension {
+    /// When it was seen to be true.
+    pub since: Moment,
+    /// When it was seen to be false again; absent while it holds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub until: Option<Moment>,
 }
 
 /// A patched image with the digests that stand for it.

@@ -36,13 +36,25 @@ impl Complaint {
                 Reason::ApiRefused,
                 format!("The operator cannot go on: {}. It tries again every minute.", why.trim_end_matches('.')),
             ),
-            Trouble::Violation { .. } => (
+            Trouble::Unrunnable(why) => {
+                let mut why = why.trim_end_matches('.').to_owned();
+                if let Some(first) = why.get_mut(..1) {
+                    first.make_ascii_uppercase();
+                }
+                let message = format!("{why}. Mend the SecurityCheck: it is run as soon as it has changed.");
+                (Reason::CheckInvalid, message)
+            }
+            Trouble::Violation { action, why } => (
                 Reason::InvariantViolated,
-                format!("{trouble}. Nothing was written; the operator looks again every minute. Please report this."),
+                format!(
+                    "The operator refused a write of its own ({action}), which would break an invariant: {why}. Nothing was written; it looks again every minute. Please report this."
+                ),
             ),
-            Trouble::Panicked(_) => (
+            Trouble::Panicked(why) => (
                 Reason::OperatorFailed,
-                format!("{trouble}. It tries again every minute; its log says more. Please report this."),
+                format!(
+                    "The operator failed: {why}. It tries again every minute; its log says more. Please report this."
+                ),
             ),
         };
         Some(Self { reason, message })
@@ -128,6 +140,18 @@ mod tests {
         assert_eq!(of(ConditionType::Ready).unwrap().last_transition_time, at(1), "it was False before");
         assert!(of(ConditionType::Reconciling).is_none());
         assert!(of(ConditionType::Scanned).is_some());
+    }
+
+    #[test]
+    fn a_check_that_cannot_be_run_is_named_as_such() {
+        let trouble =
+            Trouble::Unrunnable("check trivy cannot be run, since the API server refuses its Job: no.".into());
+        let note = Complaint::of(&trouble).unwrap().note();
+        assert_eq!(note.reason, Reason::CheckInvalid);
+        assert_eq!(
+            note.text,
+            "Check trivy cannot be run, since the API server refuses its Job: no. Mend the SecurityCheck: it is run as soon as it has changed."
+        );
     }
 
     #[test]

@@ -24,12 +24,11 @@ use super::queue::Queue;
 use super::trouble::Trouble;
 use super::turn::{End, Mind, News, Rooms, Witness, turn};
 use super::watches::Watches;
-use crate::api::names::{FINALIZER, RETRY};
+use crate::api::names::FINALIZER;
 use crate::api::time::elapsed;
-use crate::api::{ConditionType, Outcome};
+use crate::api::{ConditionType, Outcome, Phase};
 use crate::observe::HotfixId;
-use crate::plan::observed::Hotfix;
-use crate::plan::{Action, Note, Observed};
+use crate::plan::{Action, Note, Observed, commands};
 
 /// How long one look may take. Every call has a limit of ten seconds and most take milliseconds, so after a minute the
 /// cluster is in a state in which a fresh look tells more than patience.
@@ -177,7 +176,11 @@ impl<R: Rooms> Context<R> {
                 error!(%trouble, category, again_in_ms, "a write was refused by the operator itself");
             }
             Trouble::Panicked(_) => error!(%trouble, category, again_in_ms, "the look failed"),
-            Trouble::Transient(_) | Trouble::Refused(_) | Trouble::Contended { .. } | Trouble::TimedOut(_) => {
+            Trouble::Transient(_)
+            | Trouble::Refused(_)
+            | Trouble::Unrunnable(_)
+            | Trouble::Contended { .. }
+            | Trouble::TimedOut(_) => {
                 warn!(%trouble, category, again_in_ms, "the look failed");
             }
         }
@@ -196,7 +199,8 @@ impl<R: Rooms> Witness for Context<R> {
         }
         if let Seen::Moved(before) = self.ledger.seen(key, &hotfix.uid, phase) {
             let ready = hotfix.status.conditions.iter().find(|condition| condition.type_ == ConditionType::Ready);
-            info!(?before, now = ?phase, message = ready.map(|ready| &*ready.message), "phase");
+            let (before, now) = (word(before), word(phase));
+            info!(before, now, message = ready.map(|ready| &*ready.message), "phase");
         }
         if standing(observed) == Standing::Active {
             self.watches.follow(key, Interest::of(key, observed));
@@ -226,13 +230,14 @@ fn standing(observed: &Observed) -> Standing {
     let held = hotfix.finalizers.iter().any(|finalizer| finalizer == FINALIZER);
     // One that is being deleted without our finalizer waits for somebody else's.
     let leaving = hotfix.deleting.is_some() && !held;
-    if (over && !retry_waits(hotfix)) || leaving { Standing::Resting } else { Standing::Active }
+    // A person asked for another attempt that has not begun.
+    let retries = commands::retry_token(observed).is_some();
+    if (over && !retries) || leaving { Standing::Resting } else { Standing::Active }
 }
 
-/// Whether a person asked for another attempt that has not begun.
-fn retry_waits(hotfix: &Hotfix) -> bool {
-    let handled = hotfix.status.last_handled.as_ref().and_then(|handled| handled.retry.as_ref());
-    hotfix.annotations.get(RETRY).is_some_and(|token| Some(token) != handled)
+/// A phase as people know it, also where there is none yet.
+fn word(phase: Option<Phase>) -> String {
+    phase.map_or_else(|| "none".to_owned(), |phase| format!("{phase:?}"))
 }
 
 /// Whether an auditor would want to find this write in the log.

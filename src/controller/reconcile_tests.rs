@@ -5,6 +5,7 @@ use serde_json::json;
 
 use super::*;
 use crate::api::SecurityHotfixStatus;
+use crate::api::names::RETRY;
 use crate::cluster::lease::Leadership;
 use crate::controller::metrics::Gauges;
 use crate::controller::script::{Script, id};

@@ -16,6 +16,9 @@ pub enum Trouble {
     /// The API server, or an admission rule, said no. It is tried again less often, until somebody changes something.
     #[error("{0}")]
     Refused(String),
+    /// A check cannot be run as it is written. It is tried again less often, until somebody mends it.
+    #[error("{0}")]
+    Unrunnable(String),
     /// Others changed what was to be written again and again. It is tried again soon.
     #[error("{action} met another writer {times} times in a row")]
     Contended {
@@ -45,7 +48,7 @@ impl Trouble {
     pub fn category(&self) -> &'static str {
         match self {
             Self::Transient(_) => "transient",
-            Self::Refused(_) => "refused",
+            Self::Refused(_) | Self::Unrunnable(_) => "refused",
             Self::Contended { .. } => "contended",
             Self::Violation { .. } => "violation",
             Self::Panicked(_) => "panicked",
@@ -57,7 +60,7 @@ impl Trouble {
     pub fn delay_max(&self) -> Duration {
         match self {
             Self::Transient(_) | Self::Contended { .. } | Self::TimedOut(_) => backoff::TRANSIENT_MAX,
-            Self::Refused(_) | Self::Violation { .. } | Self::Panicked(_) => backoff::REFUSED_MAX,
+            Self::Refused(_) | Self::Unrunnable(_) | Self::Violation { .. } | Self::Panicked(_) => backoff::REFUSED_MAX,
         }
     }
 }
@@ -66,6 +69,7 @@ impl From<EffectError> for Trouble {
     fn from(error: EffectError) -> Self {
         match error {
             EffectError::Refused { .. } => Self::Refused(error.to_string()),
+            EffectError::Unrunnable { .. } => Self::Unrunnable(error.to_string()),
             EffectError::Transient { .. } => Self::Transient(error.to_string()),
         }
     }

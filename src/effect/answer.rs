@@ -6,6 +6,7 @@ use serde_json::Value;
 use super::{Answer, Effect, EffectError};
 use crate::cluster::CallError;
 use crate::plan::action::Action;
+use crate::plan::jobs::CHECK;
 
 /// The most characters of a refusal that are kept: a condition's message holds 1,024, and the sentence around it needs
 /// its share.
@@ -61,6 +62,12 @@ fn refused(action: &Action, error: CallError) -> Result<Effect, EffectError> {
     let CallError::Status(status) = &error else {
         return Err(EffectError::Transient { action: action.name(), source: error });
     };
+    if let (400 | 422, Action::CreateJob(job)) = (status.code, action)
+        && let Some(check) =
+            job.pointer("/metadata/labels").and_then(|labels| labels.get(CHECK)).and_then(Value::as_str)
+    {
+        return Err(EffectError::Unrunnable { check: check.to_owned(), message: cut(&error.to_string()) });
+    }
     match (status.code, kind(action)) {
         // A kind or namespace that is not there cannot be written to; an object that is gone need not be.
         (404, Kind::WorksOn) => Ok(Effect::Gone),
@@ -144,6 +151,22 @@ mod tests {
         let invalid = json!({"code": 422, "reason": "Invalid", "message": "spec.x: Invalid value",
             "details": {"causes": [{"reason": "FieldValueInvalid", "field": "spec.x"}]}});
         assert!(matches!(effect(&open(), refusal(invalid)), Err(EffectError::Refused { .. })));
+    }
+
+    #[test]
+    fn a_job_that_cannot_be_made_names_its_check_and_the_field() {
+        let job = Action::CreateJob(json!({"metadata": {"labels": {"securityhotfix.dev/check": "trivy"}}}));
+        let invalid = json!({"code": 422, "reason": "Invalid",
+            "message": "Job.batch \"check-1\" is invalid: spec.template.spec.containers[0].image: Required value",
+            "details": {"causes": [{"reason": "FieldValueRequired", "field": "spec.template.spec.containers[0].image"}]}});
+        for refused in [invalid, json!({"code": 400, "message": "quantities must match", "reason": "BadRequest"})] {
+            let said = refused["message"].as_str().unwrap().to_owned();
+            let answer = effect(&job, refusal(refused));
+            let Err(EffectError::Unrunnable { check, message }) = answer else { panic!("{answer:?}") };
+            assert!(check == "trivy" && message.contains(&said), "{check}: {message}");
+        }
+        let denied = json!({"code": 403, "reason": "Forbidden", "message": "a webhook said no"});
+        assert!(matches!(effect(&job, refusal(denied)), Err(EffectError::Refused { .. })));
     }
 
     #[test]

@@ -65,6 +65,15 @@ pub enum EffectError {
         /// What the API server said.
         message: String,
     },
+    /// The API server can make no Job of what a SecurityCheck says; nothing was written. It will be refused until somebody
+    /// mends the check, so people must be told which one it is.
+    #[error("check {check} cannot be run, since the API server refuses its Job: {message}")]
+    Unrunnable {
+        /// Name of the SecurityCheck.
+        check: String,
+        /// What the API server said; it names the field.
+        message: String,
+    },
     /// No answer, or none that tells. It may have been written all the same: try again after a while, on a fresh look.
     #[error("{action} has no certain answer: {source}")]
     Transient {

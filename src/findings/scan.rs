@@ -48,9 +48,10 @@ pub struct Tool {
 
 impl fmt::Display for Tool {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match &self.version {
+        // A build that nobody released calls itself `dev` or the like, which tells no version.
+        match self.version.as_ref().filter(|version| version.contains(|c: char| c.is_ascii_digit())) {
             Some(version) => write!(f, "{} {version}", self.name),
-            None => f.write_str(&self.name),
+            None => write!(f, "{} (version unknown)", self.name),
         }
     }
 }
@@ -106,7 +107,10 @@ impl Finding {
 
 impl fmt::Display for Finding {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} in {} {}", self.ids.headline(), self.package, self.installed)?;
+        write!(f, "{} in {}", self.ids.headline(), self.package)?;
+        if !self.installed.is_empty() {
+            write!(f, " {}", self.installed)?;
+        }
         if self.suppressed {
             f.write_str(" (suppressed)")?;
         }

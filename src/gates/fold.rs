@@ -39,18 +39,18 @@ pub fn fold(gate: Gate, checks: &[Named<'_>]) -> GateState {
     for verdict in [Verdict::Fail, Verdict::Inconclusive] {
         let found = messages(checks, verdict);
         if !found.is_empty() {
-            return settled(verdict, &listed(&found, SHOWN));
+            return settled(verdict, &together(&found));
         }
     }
     let awaited: Vec<String> = checks
         .iter()
         .filter_map(|named| match named.state {
-            CheckState::Pending(awaited) => Some(format!("{}: {awaited}", named.check)),
+            CheckState::Pending(awaited) => Some(said(named.check, awaited)),
             CheckState::Done(_) => None,
         })
         .collect();
     if !awaited.is_empty() {
-        return GateState::Pending(clean(&listed(&awaited, SHOWN), MESSAGE_MAX));
+        return GateState::Pending(clean(&together(&awaited), MESSAGE_MAX));
     }
     match (gate, checks.len()) {
         (Gate::Scan, 0) => settled(Verdict::Inconclusive, "No scan was run, and without one nothing is proven."),
@@ -67,12 +67,24 @@ fn messages(checks: &[Named<'_>], wanted: Verdict) -> Vec<String> {
     checks
         .iter()
         .filter_map(|named| match named.state {
-            CheckState::Done(outcome) if outcome.verdict == wanted => {
-                Some(format!("{}: {}", named.check, outcome.message))
-            }
+            CheckState::Done(outcome) if outcome.verdict == wanted => Some(said(named.check, &outcome.message)),
             _ => None,
         })
         .collect()
+}
+
+/// What a check said, in a message that may hold that of others.
+pub fn said(check: &str, what: &str) -> String {
+    format!("Check {check}: {what}")
+}
+
+/// The first of several sentences, and how many more there are.
+fn together(said: &[String]) -> String {
+    let text = said.iter().take(SHOWN).cloned().collect::<Vec<_>>().join(" ");
+    match said.len().saturating_sub(SHOWN) {
+        0 => text,
+        more => format!("{text} And {more} more."),
+    }
 }
 
 fn settled(verdict: Verdict, message: &str) -> GateState {

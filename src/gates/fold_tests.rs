@@ -47,10 +47,13 @@ fn a_gate_without_checks_passes_but_the_scan_does_not() {
 fn the_message_names_the_checks_that_decide() {
     let states = [done(Verdict::Pass), done(Verdict::Fail)];
     let GateState::Settled { message, .. } = folded(Gate::Verify, &states) else { panic!("it is settled") };
-    assert_eq!(message, "two: Fail.");
+    assert_eq!(message, "Check two: Fail.");
+    let states = vec![done(Verdict::Fail); 4];
+    let GateState::Settled { message, .. } = folded(Gate::Verify, &states) else { panic!("it is settled") };
+    assert_eq!(message, "Check one: Fail. Check two: Fail. Check three: Fail. And 1 more.");
     let states = vec![done(Verdict::Pass); 5];
     let GateState::Settled { message, .. } = folded(Gate::Verify, &states) else { panic!("it is settled") };
     assert_eq!(message, "All 5 checks passed: one, two, three and 2 more.");
     let states = [CheckState::Pending("Running.".into())];
-    assert_eq!(folded(Gate::Verify, &states), GateState::Pending("one: Running.".into()));
+    assert_eq!(folded(Gate::Verify, &states), GateState::Pending("Check one: Running.".into()));
 }

@@ -126,10 +126,12 @@ pub fn judge(check: &HttpCheck, pods: &[PodStreak<'_>]) -> CheckState {
     let failed: Vec<PodStreak<'_>> = pods.iter().filter(|pod| pod.failures >= check.failures.max(1)).copied().collect();
     if !failed.is_empty() {
         let message = format!(
-            "{} did not answer {} as wanted {} times in a row.",
-            listed(&failed, SHOWN),
+            "Of {} pods of the candidate, {} did not answer {} as wanted {} times in a row: {}.",
+            pods.len(),
+            failed.len(),
             place(check),
-            check.failures.max(1)
+            check.failures.max(1),
+            listed(&failed, SHOWN)
         );
         return CheckState::Done(CheckOutcome::new(Verdict::Fail, &message, evidence(check, pods)));
     }

@@ -29,7 +29,10 @@ fn one_pod_that_fails_often_enough_fails_the_check() {
     assert_eq!(verdict(&judge(&check(), &[pod("a", 9, 0), pod("b", 0, 2)])), None);
     let CheckState::Done(outcome) = judge(&check(), &[pod("a", 9, 0), pod("b", 0, 3)]) else { panic!("it is settled") };
     assert_eq!(outcome.verdict, Verdict::Fail);
-    assert_eq!(outcome.message, "b (status 200) did not answer :8080/healthz as wanted 3 times in a row.");
+    assert_eq!(
+        outcome.message,
+        "Of 2 pods of the candidate, 1 did not answer :8080/healthz as wanted 3 times in a row: b (status 200)."
+    );
 }
 
 #[test]

@@ -104,7 +104,7 @@ impl<T> Clone for Read<'_, T> {
 impl<T> Copy for Read<'_, T> {}
 
 /// A reason as the last clause of a sentence, whether it was written as a clause or as a sentence of its own.
-fn clause(why: &str) -> &str {
+pub fn clause(why: &str) -> &str {
     why.trim_end().trim_end_matches('.')
 }
 

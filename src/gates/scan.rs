@@ -100,15 +100,15 @@ impl<'a> Judged<'a> {
             return String::new();
         };
         let now = match candidate.packages.iter().find(|package| package.name == remedied.package) {
+            Some(package) if package.version.is_empty() => format!("the version of {} is not told there", package.name),
             Some(package) => format!("{} is {} there", package.name, package.version),
             None => format!("the scanner recognises no {} there any more", remedied.package),
         };
         let mut message = format!(
-            "{} is in the running image of {} ({} {}) and gone from the candidate: {now}. Nothing of severity {} or above came in with it, by {}.",
+            "{} is in the running image of {} ({}) and gone from the candidate: {now}. Nothing of severity {} or above came in with it, by {}.",
             advisory.headline(),
             input.container,
-            remedied.package,
-            remedied.installed,
+            [&*remedied.package, &remedied.installed].join(" ").trim_end(),
             input.introduced,
             candidate.tool,
         );
@@ -286,7 +286,11 @@ fn described(report: &ScanReport) -> String {
         return report.tool.to_string();
     };
     let told: Vec<&str> = [&database.version, &database.updated_at].into_iter().flatten().map(String::as_str).collect();
-    format!("{} with data base {}", report.tool, told.join(" of "))
+    if told.is_empty() {
+        report.tool.to_string()
+    } else {
+        format!("{} with data base {}", report.tool, told.join(" of "))
+    }
 }
 
 fn evidence(input: &ScanInput<'_>) -> Vec<Evidence> {

@@ -21,6 +21,7 @@ mod read;
 mod reads;
 mod relevant;
 mod strays;
+mod stuck;
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -49,6 +50,7 @@ use parts::{
     slots,
 };
 use reads::{Reads, Which, read_all, read_own};
+use stuck::Stuck;
 
 /// How often a picture is taken anew because the hotfix or a Service was written meanwhile, or blue replaced by another
 /// Deployment. The first may fail by a memory that is outdated, the other three only by somebody who writes right now.
@@ -76,6 +78,7 @@ pub struct Observer {
     settings: Arc<Settings>,
     memory: Memory,
     outputs: Outputs,
+    stuck: Stuck,
     evidence: Gatherer,
     wake: Wake,
 }
@@ -85,7 +88,15 @@ impl Observer {
     /// has found something out.
     pub fn new(client: Client, settings: Arc<Settings>, registries: Arc<Registries>, wake: Wake) -> Self {
         let evidence = Gatherer::new(client.clone(), registries, Arc::clone(&wake));
-        Self { client, settings, memory: Memory::default(), outputs: Outputs::default(), evidence, wake }
+        Self {
+            client,
+            settings,
+            memory: Memory::default(),
+            outputs: Outputs::default(),
+            stuck: Stuck::default(),
+            evidence,
+            wake,
+        }
     }
 
     /// A picture of the hotfix as of now; `None` when it does not exist any more.
@@ -219,7 +230,7 @@ impl Observer {
         let missed: BTreeSet<String> = now_relevant.difference(&relevant).cloned().collect();
         let slices = [slices, slices_of(reads, &missed).await?].concat();
 
-        let runs = runs(&self.outputs, &self.source(id), stage, &jobs, &setup.declared).await?;
+        let runs = runs((&self.outputs, &self.stuck), &self.source(id), stage, &jobs, &setup.declared).await?;
         let strays = strays::with_jobs(checks, candidates, hotfix, &others).await?;
         let report = report.map(|object| read_own(reads::REPORTS, &object, read::report)).transpose()?;
         let observed = Observed {

@@ -12,9 +12,10 @@ use super::json::{text, word};
 use super::memory::Known;
 use super::outputs::{Declared, Fetched, Outputs, Source};
 use super::reads::{self, Reads, Which, nameless, read_all, read_own};
+use super::stuck::Stuck;
 use super::{read, relevant};
 use crate::api::names::{self, SLOT};
-use crate::plan::jobs::CHECK;
+use crate::plan::jobs::{CHECK, late};
 use crate::plan::observed::{
     Autoscaler, Budget, Check, Claim, Hotfix, Namespace, Output, Pod, Policy, ReplicaSet, Run, RunState, Slice,
     Workload,
@@ -129,14 +130,24 @@ fn named_checks(
 
 /// The check Jobs, with what they printed.
 pub(super) async fn runs(
-    outputs: &Outputs,
+    (outputs, stuck): (&Outputs, &Stuck),
     source: &Source,
     stage: Stage,
     jobs: &[Value],
     declared: &BTreeMap<String, Declared>,
 ) -> Result<Vec<Run>, ObserveError> {
     let jobs = read_all(reads::JOBS, jobs, read::run)?;
-    try_join_all(jobs.into_iter().map(|job| async move {
+    let looks = stage != Stage::Leaving && jobs.iter().any(|job| job.ended.is_none());
+    let looked = async {
+        if looks {
+            stuck.look(source).await;
+        }
+        Ok::<(), ObserveError>(())
+    };
+    let runs = try_join_all(jobs.into_iter().map(|mut job| async move {
+        if let Some(no_output) = job.ended.as_mut().and_then(|ended| ended.no_output.as_mut()) {
+            *no_output = late(&job.name, stuck.of(&job.uid).as_deref());
+        }
         let run_state = match &job.ended {
             None => RunState::Running,
             Some(ended) if stage == Stage::Leaving => {
@@ -152,9 +163,13 @@ pub(super) async fn runs(
                 }
             }
         };
-        Ok(Run { job: job.name, uid: job.uid, labels: job.labels, state: run_state })
-    }))
-    .await
+        Ok(Run { job: job.name, uid: job.uid, labels: job.labels, state: run_state, stuck: None })
+    }));
+    let ((), mut runs) = tokio::try_join!(looked, runs)?;
+    for run in runs.iter_mut().filter(|run| run.state == RunState::Running) {
+        run.stuck = stuck.of(&run.uid);
+    }
+    Ok(runs)
 }
 
 /// True when blue is not what the reads before went by: their pods could be another workload's.

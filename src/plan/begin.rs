@@ -5,21 +5,19 @@ use std::collections::{BTreeMap, BTreeSet};
 use jiff::Timestamp;
 
 use crate::api::image::{ImageRef, image_id_digest};
-use crate::api::names::{DEFAULT_POLICY, POLICY};
 use crate::api::time::{Moment, after, elapsed};
 use crate::api::{
-    Attempt, AttemptSummary, BaselineImage, Blue, Gate, Handled, Outcome, Reason, ResolvedImage, SecurityCheckSpec,
-    SecurityHotfixStatus,
+    Attempt, AttemptSummary, BaselineImage, Blue, Handled, Outcome, Reason, ResolvedImage, SecurityHotfixStatus,
 };
-use crate::gates::http;
+use crate::gates::clause;
 
 use super::action::Target;
 use super::decision::{Note, Want};
-use super::observed::{Observed, Policy, Workload};
+use super::observed::{Observed, Workload};
 use super::preflight::{self, Input};
 use super::status::outcome_message;
 use super::step::{Step, Trouble};
-use super::{Action, commands, leftover};
+use super::{Action, commands, leftover, others, policy};
 
 /// How long an answer of the registry, or a refusal of admission, is believed before it is asked for again.
 const ASK_AGAIN: std::time::Duration = std::time::Duration::from_secs(30);
@@ -39,13 +37,14 @@ pub fn next(o: &Observed, now: Timestamp, asked: Asked) -> Step {
     if let Some(step) = leftover::under_way(o, now) {
         return step;
     }
-    if o.hotfix.spec.suspend {
-        return Step::trouble(
-            Trouble::time(Reason::Suspended, "spec.suspend is true: nothing is begun until it is false."),
-            None,
-        );
+    if let Some(step) = commands::refused(o, None).filter(|_| o.attempt().is_none()) {
+        return step;
     }
-    let policy = match policy(o) {
+    if o.hotfix.spec.suspend {
+        let message = "The hotfix is suspended: nothing is begun until spec.suspend is false.";
+        return Step::trouble(Trouble::time(Reason::Suspended, message), None);
+    }
+    let policy = match policy::usable(o) {
         Ok(policy) => policy,
         Err(trouble) => return Step::trouble(trouble, None),
     };
@@ -79,68 +78,11 @@ pub fn next(o: &Observed, now: Timestamp, asked: Asked) -> Step {
     }
 }
 
-/// The policy of the namespace, if it and the checks it names can be carried out.
-pub fn policy(o: &Observed) -> Result<&Policy, Trouble> {
-    let Some(policy) = &o.policy else {
-        let name = o.namespace.policy.as_deref().unwrap_or(DEFAULT_POLICY);
-        return Err(Trouble::person(
-            Reason::PolicyMissing,
-            format!(
-                "There is no HotfixPolicy {name}; an administrator must create it, or choose another with the label {POLICY} on namespace {}.",
-                o.hotfix.namespace
-            ),
-        ));
-    };
-    let gates = &policy.spec.gates;
-    let all = gates.scan.iter().map(|c| (Gate::Scan, c));
-    let all = all.chain(gates.analyze.iter().map(|c| (Gate::Analyze, c)));
-    for (gate, entry) in all.chain(gates.verify.iter().map(|c| (Gate::Verify, c))) {
-        let Some(check) = o.checks.get(&entry.check) else {
-            return Err(Trouble::person(
-                Reason::CheckMissing,
-                format!(
-                    "Policy {} names the check {}, which does not exist; create that SecurityCheck, or take it out of the policy.",
-                    policy.name, entry.check
-                ),
-            ));
-        };
-        let fits = match (&check.spec, gate) {
-            (SecurityCheckSpec { scan: Some(_), test: None, http: None }, _) => true,
-            (SecurityCheckSpec { scan: None, .. }, Gate::Scan) => false,
-            (SecurityCheckSpec { scan: None, test, http }, _) => test.is_some() != http.is_some(),
-            _ => false,
-        };
-        if !fits {
-            return Err(Trouble::person(
-                Reason::CheckInvalid,
-                format!(
-                    "Check {} cannot be run in the {gate:?} gate of policy {}: the scan gate takes scans, the others take scans, tests and HTTP checks.",
-                    entry.check, policy.name
-                ),
-            ));
-        }
-        if let Some(Err(why)) = check.spec.http.as_ref().map(|http| http::path(http, &entry.args)) {
-            return Err(Trouble::person(Reason::CheckInvalid, format!("Check {}: {why}", entry.check)));
-        }
-    }
-    if gates.scan.is_empty() {
-        return Err(Trouble::person(
-            Reason::PolicyInvalid,
-            format!("Policy {} has no scan check, so nothing could ever prove the fix; add one.", policy.name),
-        ));
-    }
-    Ok(policy)
-}
-
 /// Another hotfix has the workload, or a Lease of one that is gone must be cleared away first.
 fn claimed_by_other(o: &Observed) -> Option<Step> {
     let claim = o.claim.as_ref().filter(|claim| claim.holder != o.hotfix.uid)?;
     if o.is_alive(&claim.holder) {
-        let message = format!(
-            "Hotfix {} has claimed Deployment {}; waiting until it is done.",
-            claim.holder_name, o.hotfix.spec.target.name
-        );
-        return Some(Step::trouble(Trouble::time(Reason::WorkloadClaimed, message), None));
+        return Some(Step::trouble(others::claimed(o, claim), None));
     }
     Some(Step::act(Action::Unclaim(Target { name: claim.name.clone(), uid: claim.uid.clone() })))
 }
@@ -164,8 +106,9 @@ fn digests(o: &Observed, now: Timestamp) -> Result<Vec<ResolvedImage>, Step> {
                     Trouble::person(
                         Reason::ImageUnresolved,
                         format!(
-                            "The registry gave no digest for {}: {why}. It is asked again every 30 s; check the reference, or the operator's registry settings.",
-                            resolution.image
+                            "The registry gave no digest for {}: {}. It is asked again every 30 s; check the reference, or the operator's registry settings.",
+                            resolution.image,
+                            clause(why)
                         ),
                     ),
                     Some(after(resolution.at.timestamp(), ASK_AGAIN)),
@@ -214,6 +157,7 @@ fn start(o: &Observed, input: &Input<'_>, images: Vec<ResolvedImage>, asked: Ask
         promoting_at: None,
         switched_at: None,
         converged_at: None,
+        suspension: None,
         verified_at: None,
         latch: None,
         reassert: None,

@@ -19,7 +19,7 @@ use super::interrupt::{self, End};
 use super::observed::{Observed, Owns, Pod, Service};
 use super::stage::{self, LOOK_AGAIN};
 use super::step::Step;
-use super::{Action, facts, stale, verify};
+use super::{Action, facts, others, stale, verify};
 
 /// How long opened pods may take to become ready, counted from the last of them: the kubelet needs about 0.2 s, and it is
 /// given 5. The time is read off a condition that has whole seconds, hence one more.
@@ -56,12 +56,7 @@ pub fn next(o: &Observed, attempt: &Attempt, timeouts: &Timeouts, now: Timestamp
     let slot = names::slot(&o.hotfix.uid, attempt.number);
     let services = o.recorded_services(attempt);
     if services.is_empty() {
-        return interrupt::latch(
-            o,
-            attempt,
-            End::new(Reason::ServiceChanged, "Every Service of the workload is gone."),
-            now,
-        );
+        return interrupt::latch(o, attempt, verify::services_gone(), now);
     }
     if let Some(end) = foreign_change(o, attempt, &services) {
         return interrupt::latch(o, attempt, end, now);
@@ -76,7 +71,7 @@ pub fn next(o: &Observed, attempt: &Attempt, timeouts: &Timeouts, now: Timestamp
         // Somebody took our Lease away, and another hotfix has the workload now.
         if let Some(claim) = o.claim.as_ref().filter(|claim| claim.holder != o.hotfix.uid && o.is_alive(&claim.holder))
         {
-            let why = format!("Hotfix {} has claimed the workload meanwhile.", claim.holder_name);
+            let why = format!("{} has claimed the workload meanwhile.", others::holder_of(claim));
             return interrupt::latch(o, attempt, End::new(Reason::WorkloadClaimed, why), now);
         }
         return Step::act(action);
@@ -86,8 +81,7 @@ pub fn next(o: &Observed, attempt: &Attempt, timeouts: &Timeouts, now: Timestamp
     let began = attempt.promoting_at.map_or(now, Moment::timestamp);
     let by = Deadlines::of(opened(), after(began, positive(timeouts.staging)));
     if o.green_ready() == 0 && services.iter().any(|service| service.selects_slot(&slot)) {
-        let end = End::new(Reason::VerificationFailed, "No pod of the candidate is ready any more.");
-        return interrupt::latch(o, attempt, end, now);
+        return interrupt::latch(o, attempt, verify::none_ready(), now);
     }
     if let Some(service) = services.iter().find(|service| !service.selects_slot(&slot)) {
         if o.green_ready() < o.enough() {
@@ -158,7 +152,7 @@ fn foreign_change(o: &Observed, attempt: &Attempt, services: &[&Service]) -> Opt
         (!service.is_held_by(&o.hotfix.uid, attempt.number)).then(|| {
             End::new(
                 Reason::ServiceChanged,
-                format!("Service {} carries the mark {mark:?} instead of this attempt's.", service.name),
+                format!("Service {} carries {} instead of this attempt's mark.", service.name, facts::mark_words(mark)),
             )
         })
     })
@@ -180,10 +174,7 @@ fn open(o: &Observed, attempt: &Attempt, pods: &[&Pod], by: Deadlines, now: Time
     let more = if now < by.open { open_late(o, attempt, pods) } else { None };
     let none_open = pods.iter().all(|pod| !pod.is_open());
     if now >= by.ready && (none_open || more.is_none()) {
-        let end = End::new(
-            Reason::OpeningFailed,
-            format!("Opened, the candidate was not ready in time: {}", stage::not_up(pods, attempt)),
-        );
+        let end = End::new(Reason::OpeningFailed, stage::not_up(pods, attempt, o.enough()));
         return interrupt::latch(o, attempt, end, now);
     }
     let look_again = || Step::wait(Some(by.ready.min(after(now, LOOK_AGAIN))));

@@ -8,9 +8,10 @@ use std::collections::BTreeSet;
 use crate::api::image::{ImageRef, image_id_digest};
 use crate::api::names::{self, Mark, POD_TEMPLATE_HASH, SLOT};
 use crate::api::{Attempt, Blue, RecordedService, SecurityHotfixStatus};
+use crate::findings::text::clean;
 
 use super::action::{Target, Versioned};
-use super::observed::{Budget, Map, Observed, Pod, ReplicaSet, Service, Workload};
+use super::observed::{Budget, Manager, Map, Observed, Owns, Pod, ReplicaSet, Service, Workload};
 
 impl Observed {
     /// The current or last attempt.
@@ -111,12 +112,12 @@ impl Observed {
             && !pod.runs_approved(attempt)
     }
 
-    /// A node on which a pod of one side serves and none of the other does.
+    /// A node on which a pod of one side serves and none of the other does, for a sentence.
     pub fn node_left_out(serving: &[&Pod], others: &[&Pod]) -> Option<String> {
         let covered: BTreeSet<Option<&str>> =
             others.iter().filter(|pod| pod.containers_ready && pod.lives()).map(|pod| pod.node.as_deref()).collect();
         let left_out = serving.iter().find(|pod| pod.serves() && !covered.contains(&pod.node.as_deref()))?;
-        Some(left_out.node.clone().unwrap_or_else(|| "?".to_owned()))
+        Some(left_out.node.as_ref().map_or_else(|| "a node".to_owned(), |node| format!("node {node}")))
     }
 
     /// How many pods of blue are ready.
@@ -283,25 +284,31 @@ impl Service {
         Target { name: self.name.clone(), uid: self.uid.clone() }
     }
 
-    /// Who wrote its selector last, other than us: for messages.
+    /// Who wrote its selector last, other than us, at the beginning of a sentence.
     pub fn last_foreign_manager(&self) -> String {
         last_foreign(&self.managers)
     }
 }
 
-/// The manager that wrote the contested field last, other than us.
-pub fn last_foreign(managers: &[super::observed::Manager]) -> String {
-    managers
-        .iter()
-        .filter(|manager| manager.name != names::MANAGER && manager.owns == super::observed::Owns::Contested)
-        .max_by_key(|manager| manager.at)
-        .map_or_else(|| "somebody".to_owned(), |manager| manager.name.clone())
+/// The manager that wrote the contested field last, other than us, at the beginning of a sentence.
+pub fn last_foreign(managers: &[Manager]) -> String {
+    last_of(managers.iter().filter(|manager| manager.owns == Owns::Contested))
 }
 
-/// The manager that wrote anything last, other than us.
-pub fn last_manager(managers: &[super::observed::Manager]) -> String {
-    let foreign = managers.iter().filter(|manager| manager.name != names::MANAGER);
-    foreign.max_by_key(|manager| manager.at).map_or_else(|| "somebody".to_owned(), |manager| manager.name.clone())
+/// The manager that wrote anything last, other than us, at the beginning of a sentence.
+pub fn last_manager(managers: &[Manager]) -> String {
+    last_of(managers.iter())
+}
+
+fn last_of<'a>(managers: impl Iterator<Item = &'a Manager>) -> String {
+    let last = managers.filter(|manager| manager.name != names::MANAGER).max_by_key(|manager| manager.at);
+    let name = last.map(|manager| manager.name.as_str()).filter(|name| !name.is_empty());
+    name.map_or_else(|| "Somebody".to_owned(), |name| format!("Field manager {name}"))
+}
+
+/// A mark for a sentence, also where it is empty.
+pub fn mark_words(mark: &str) -> String {
+    if mark.is_empty() { "an empty mark".to_owned() } else { format!("the mark \"{}\"", clean(mark, 128)) }
 }
 
 impl Workload {

@@ -3,6 +3,7 @@
 
 use jiff::Timestamp;
 
+use crate::api::names;
 use crate::api::time::{Moment, after, positive};
 use crate::api::{Attempt, Outcome, Reason, Timeouts};
 
@@ -12,7 +13,7 @@ use super::interrupt::{self, End};
 use super::leaving::Leaving;
 use super::observed::{Observed, Pod, Workload};
 use super::stage::{self, LOOK_AGAIN};
-use super::step::{Step, Trouble, Wait};
+use super::step::{Step, Trouble};
 use super::{Action, cutover, facts, wayout};
 
 /// How often the patched image is written into the Deployment before people win.
@@ -34,12 +35,12 @@ pub fn next(o: &Observed, attempt: &Attempt, timeouts: &Timeouts, now: Timestamp
     let leaving = attempt.drained_from.is_some()
         || o.recorded_services(attempt).iter().any(|service| service.is_sealed_by(&o.hotfix.uid, attempt.number));
     if leaving {
-        return leave(o, attempt, now);
+        return leave(o, attempt, blue, timeouts, now);
     }
     if rolled_out(o, blue, attempt) {
         return match uncovered(o, blue, attempt).filter(|_| now < rolled_out_by(attempt, timeouts, now)) {
             Some(trouble) => Step::trouble(trouble, Some(after(now, LOOK_AGAIN))),
-            None => leave(o, attempt, now),
+            None => leave(o, attempt, blue, timeouts, now),
         };
     }
     if o.green_ready() == 0
@@ -51,7 +52,7 @@ pub fn next(o: &Observed, attempt: &Attempt, timeouts: &Timeouts, now: Timestamp
     if let Some(step) = cutover::open_late(o, attempt, &o.green_pods()) {
         return step;
     }
-    slowly(attempt, blue, timeouts, now)
+    rolls_out(o, attempt, blue, timeouts, now)
 }
 
 /// The image is not in the Deployment: put it in, put it in once more, or give way.
@@ -74,16 +75,16 @@ fn put(o: &Observed, attempt: &Attempt, blue: &Workload, now: Timestamp) -> Step
         again.folds += 1;
         again.fold_generation = Some(blue.generation);
         let text = format!(
-            "{who} took the patched image out of {} again; it is put in once more. Put it into the source {who} deploys from.",
-            blue.name
+            "{who} took the patched image out of {name} again; it is put in once more. Put it into the source that {name} is deployed from.",
+            name = blue.name
         );
         return stage::record(o, again, vec![Note::warning(Reason::FoldBackReverted, "FoldBack", text)]);
     }
     let end = End::new(
         Reason::FoldBackReverted,
         format!(
-            "{who} took the patched image out of {} twice. Put it into the source {who} deploys from, then retry.",
-            blue.name
+            "{who} took the patched image out of {name} twice. Put it into the source that {name} is deployed from, then retry.",
+            name = blue.name
         ),
     );
     hand_back(o, attempt, end, now)
@@ -95,7 +96,7 @@ fn hand_back(o: &Observed, attempt: &Attempt, end: End, now: Timestamp) -> Step 
 }
 
 /// The Services go back to a Deployment that runs the patched image; then everything of ours goes.
-fn leave(o: &Observed, attempt: &Attempt, now: Timestamp) -> Step {
+fn leave(o: &Observed, attempt: &Attempt, blue: &Workload, timeouts: &Timeouts, now: Timestamp) -> Step {
     let leaving = Leaving::own(o, attempt);
     if let Some(step) = wayout::close(o, &leaving, now) {
         return step;
@@ -106,7 +107,7 @@ fn leave(o: &Observed, attempt: &Attempt, now: Timestamp) -> Step {
     if o.old_version_is_gone(attempt) {
         return wayout::finish(o, attempt, Outcome::Remediated, now);
     }
-    Step::wait(Some(after(now, LOOK_AGAIN)))
+    rolls_out(o, attempt, blue, timeouts, now)
 }
 
 /// The Deployment's own pods of its newest ReplicaSet that run the patched image: those that stay.
@@ -130,11 +131,7 @@ fn rolled_out(o: &Observed, blue: &Workload, attempt: &Attempt) -> bool {
 fn uncovered(o: &Observed, blue: &Workload, attempt: &Attempt) -> Option<Trouble> {
     o.recorded_services(attempt).into_iter().filter(|service| service.local_traffic).find_map(|service| {
         let node = Observed::node_left_out(&o.green_pods(), &patched_pods(o, blue, attempt))?;
-        let message = format!(
-            "Service {} keeps traffic on the node it arrives at, and no pod of {} is ready on node {node}, where the candidate serves.",
-            service.name, o.hotfix.spec.target.name
-        );
-        Some(Trouble::time(Reason::LocalTrafficPolicy, message))
+        Some(stage::left_out(service, &blue.name, &node))
     })
 }
 
@@ -143,21 +140,26 @@ fn rolled_out_by(attempt: &Attempt, timeouts: &Timeouts, now: Timestamp) -> Time
     after(attempt.verified_at.map_or(now, Moment::timestamp), positive(timeouts.fold_back))
 }
 
-fn slowly(attempt: &Attempt, blue: &Workload, timeouts: &Timeouts, now: Timestamp) -> Step {
+/// Waits for the Deployment's own roll-out, and says what keeps it.
+fn rolls_out(o: &Observed, attempt: &Attempt, blue: &Workload, timeouts: &Timeouts, now: Timestamp) -> Step {
     let deadline = rolled_out_by(attempt, timeouts, now);
     let look = after(now, LOOK_AGAIN);
+    let (name, slot) = (&blue.name, names::slot(&o.hotfix.uid, attempt.number));
+    let candidate = o.recorded_services(attempt).iter().any(|service| service.selects_slot(&slot));
+    let serving = if candidate { "The candidate serves meanwhile" } else { "Its own pods serve meanwhile" };
+    if blue.paused && !rolled_out(o, blue, attempt) {
+        let message = format!(
+            "Deployment {name} is paused, so its pods do not get the patched image that was put into it. {serving}; `kubectl rollout resume deployment/{name}` lets it go on."
+        );
+        return Step::trouble(Trouble::person(Reason::TargetPaused, message), Some(look));
+    }
     if now < deadline {
         return Step::wait(Some(deadline.min(look)));
     }
     let message = format!(
-        "The roll-out of the patched image in {} takes longer than the policy says; the candidate serves meanwhile. Look at `kubectl rollout status deployment/{}`.",
-        blue.name, blue.name
+        "The roll-out of the patched image in {name} takes longer than the policy says. {serving}; look at `kubectl rollout status deployment/{name}`."
     );
-    Step::Wait(Wait {
-        trouble: Some(Trouble::person(Reason::FoldBackSlow, message)),
-        wants: Vec::new(),
-        wake: Some(look),
-    })
+    Step::trouble(Trouble::person(Reason::FoldBackSlow, message), Some(look))
 }
 
 fn patches(blue: &Workload, attempt: &Attempt) -> Vec<ImagePatch> {

@@ -7,7 +7,7 @@ use jiff::Timestamp;
 
 use crate::api::time::{Moment, after};
 use crate::api::{
-    Attempt, FailOn, Gate, GateCheck, HttpCheck, ResolvedImage, ScanCheck, Severity, TestCheck, VerdictRecord,
+    Attempt, FailOn, Gate, GateCheck, HttpCheck, Reason, ResolvedImage, ScanCheck, Severity, TestCheck, VerdictRecord,
     VerdictWord,
 };
 use crate::gates::fold::{self, GateState, Named};
@@ -22,7 +22,7 @@ use super::decision::Want;
 use super::jobs::{self, Order, Subject};
 use super::observed::{Check, Content, Observed, Output, Policy, Run, RunState};
 use super::stage::{self, LOOK_AGAIN};
-use super::step::{Wait, earliest};
+use super::step::{Trouble, Wait, earliest};
 
 /// The most verdicts one attempt records; a policy has at most 40 checks, and each scan has at most 65 reports.
 const VERDICTS_MAX: usize = 128;
@@ -47,11 +47,13 @@ struct Ran {
     wake: Option<Timestamp>,
     job: Option<String>,
     subject: Option<String>,
+    /// The Job whose pod has not started, and why.
+    stuck: Option<(String, String)>,
 }
 
 impl Ran {
     fn done(outcome: CheckOutcome, job: Option<String>, subject: Option<String>) -> Self {
-        Self { state: CheckState::Done(outcome), action: None, want: None, wake: None, job, subject }
+        Self { job, subject, ..Self::at(CheckState::Done(outcome)) }
     }
 
     /// No run of the check could prove anything, and another one would not either.
@@ -60,8 +62,12 @@ impl Ran {
         Self::done(outcome, None, None)
     }
 
+    fn at(state: CheckState) -> Self {
+        Self { state, action: None, want: None, wake: None, job: None, subject: None, stuck: None }
+    }
+
     fn pending(why: impl Into<String>) -> Self {
-        Self { state: CheckState::Pending(why.into()), action: None, want: None, wake: None, job: None, subject: None }
+        Self::at(CheckState::Pending(why.into()))
     }
 }
 
@@ -94,10 +100,22 @@ pub fn run(o: &Observed, attempt: &Attempt, policy: &Policy, gate: Gate, now: Ti
             }
             let wakes: Vec<_> = ran.iter().map(|(_, ran)| ran.wake).collect();
             let wake = earliest(&wakes).unwrap_or_else(|| after(now, LOOK_AGAIN));
+            let trouble = ran.iter().find_map(|(check, ran)| Some(not_started(o, check, ran.stuck.as_ref()?)));
             let wants = ran.into_iter().filter_map(|(_, ran)| ran.want).collect();
-            Progress::Wait(Wait { trouble: None, wants, wake: Some(wake) })
+            Progress::Wait(Wait { trouble, wants, wake: Some(wake) })
         }
     }
+}
+
+/// A check whose pod has not started: it is waited for up to the check's time-out, and named meanwhile.
+fn not_started(o: &Observed, check: &str, (job, why): &(String, String)) -> Trouble {
+    Trouble::person(
+        Reason::CheckNotStarted,
+        format!(
+            "Check {check} has not started: {why}. Mend that, or the SecurityCheck, and the gate goes on; look at Job {job} in namespace {}.",
+            o.settings.checks_namespace
+        ),
+    )
 }
 
 fn one(o: &Observed, attempt: &Attempt, gate: Gate, entry: &GateCheck, check: &Check, now: Timestamp) -> Vec<Ran> {
@@ -139,13 +157,17 @@ fn jobs_of<'a>(
                 ))));
             }
             Some(found) => match &found.state {
-                RunState::Running => running = Some(found.job.clone()),
+                // One whose pod has not started is the one to tell of.
+                RunState::Running => running = running.filter(|known: &&Run| known.stuck.is_some()).or(Some(found)),
                 RunState::Ended { at, output } => ended.push((found, *at, output)),
             },
         }
     }
     match running {
-        Some(job) => Err(Box::new(Ran::pending(format!("Job {job} runs")))),
+        Some(run) => {
+            let stuck = run.stuck.clone().map(|why| (run.job.clone(), why));
+            Err(Box::new(Ran { stuck, ..Ran::pending(format!("Job {} runs", run.job)) }))
+        }
         None => Ok(ended),
     }
 }
@@ -336,7 +358,7 @@ fn ask(o: &Observed, attempt: &Attempt, gate: Gate, entry: &GateCheck, check: &C
         http: http.clone(),
         pods: pods.iter().filter_map(|pod| Some((pod.uid.clone(), pod.ip.clone()?))).collect(),
     };
-    Ran { state: http::judge(&http, &streaks), action: None, want: Some(want), wake: None, job: None, subject: None }
+    Ran { want: Some(want), ..Ran::at(http::judge(&http, &streaks)) }
 }
 
 /// What the checks said, one entry for each piece of evidence.

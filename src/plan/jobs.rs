@@ -330,6 +330,12 @@ fn whole_seconds(timeout: Duration) -> u64 {
     timeout.as_secs().saturating_add(u64::from(timeout.subsec_nanos() > 0)).max(1)
 }
 
+/// Why a Job that was ended at its deadline proves nothing, with what kept its pod from starting, where that is known.
+pub fn late(job: &str, stuck: Option<&str>) -> String {
+    let why = stuck.map_or_else(String::new, |stuck| format!("; its pod had not started: {stuck}"));
+    format!("The check's Job {job} was ended at its deadline before it could report{why}.")
+}
+
 /// A value fit for a label: as it is, or hashed where it is too long or has other characters.
 fn label_value(value: String) -> String {
     let inner = |byte: &u8| byte.is_ascii_alphanumeric() || b"-_.".contains(byte);

@@ -100,6 +100,7 @@ fn made(order: &Order<'_>) -> Run {
         uid: "j".into(),
         labels: order.labels(),
         state: super::super::observed::RunState::Running,
+        stuck: None,
     }
 }
 

@@ -9,7 +9,7 @@
 
 pub mod action;
 mod begin;
-mod commands;
+pub mod commands;
 mod cutover;
 pub mod decision;
 pub mod facts;
@@ -22,6 +22,7 @@ mod leaving;
 mod leftover;
 pub mod observed;
 pub mod others;
+mod policy;
 mod preflight;
 mod rest;
 pub mod selector;
@@ -30,6 +31,7 @@ mod staging;
 mod stale;
 mod status;
 pub mod step;
+mod suspend;
 mod verify;
 mod wayout;
 
@@ -58,7 +60,7 @@ fn next(o: &Observed, now: Timestamp) -> Step {
         None => begin::next(o, now, Asked::ByPerson),
         Some(attempt) if attempt.finished_at.is_some() => rest::next(o, attempt, now),
         Some(attempt) if attempt.latch.is_some() => wayout::back(o, attempt, now),
-        Some(attempt) if attempt.verified_at.is_some() => commands::stale_abort(o, attempt).unwrap_or_else(|| {
+        Some(attempt) if attempt.verified_at.is_some() => commands::refused(o, Some(attempt)).unwrap_or_else(|| {
             let timeouts = o.policy.as_ref().map(|policy| policy.spec.timeouts.clone()).unwrap_or_default();
             foldback::next(o, attempt, &timeouts, now)
         }),
@@ -71,10 +73,10 @@ fn forward(o: &Observed, attempt: &Attempt, now: Timestamp) -> Step {
     if let Some(end) = interrupt::check(o, attempt) {
         return interrupt::latch(o, attempt, end, now);
     }
-    if let Some(step) = commands::stale_abort(o, attempt) {
+    if let Some(step) = commands::refused(o, Some(attempt)) {
         return step;
     }
-    let policy = begin::policy(o);
+    let policy = policy::usable(o);
     if attempt.converged_at.is_some() {
         return verify::next(o, attempt, policy, now);
     }
@@ -82,9 +84,8 @@ fn forward(o: &Observed, attempt: &Attempt, now: Timestamp) -> Step {
         let timeouts = policy.map(|policy| policy.spec.timeouts.clone()).unwrap_or_default();
         return cutover::next(o, attempt, &timeouts, now);
     }
-    if o.hotfix.spec.suspend {
-        let message = "spec.suspend is true: the next step is taken when it is false. Production was not touched.";
-        return Step::trouble(Trouble::time(Reason::Suspended, message), None);
+    if let Some(step) = suspend::next(o, attempt, now) {
+        return step;
     }
     let policy = match policy {
         Ok(policy) => policy,

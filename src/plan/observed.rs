@@ -419,6 +419,9 @@ pub struct Run {
     pub labels: Map,
     /// Where it stands.
     pub state: RunState,
+    /// Why its pod has not started, as Kubernetes says, where it says so. Example: `ErrImagePull: not found`. Visible text of
+    /// at most 300 bytes.
+    pub stuck: Option<String>,
 }
 
 /// Where a check Job stands.

@@ -1,9 +1,10 @@
 //! Questions about other hotfixes: which of them exist, which may still write, and what bears their mark or slot.
 
-use crate::api::Leftover;
 use crate::api::names::{self, Mark, SLOT};
+use crate::api::{Leftover, Reason};
 
-use super::observed::{Manager, Observed, Owns, Service, Workload};
+use super::observed::{Claim, Manager, Observed, Owns, Service, Workload};
+use super::step::Trouble;
 
 impl Observed {
     /// Name of another hotfix for a message, or its uid where it is gone.
@@ -51,7 +52,7 @@ impl Observed {
         let ours = |manager: &&Manager| manager.name == names::MANAGER && manager.owns == Owns::Contested;
         blue.managers.iter().find(ours)?;
         let holder = self.claim.as_ref().filter(|claim| claim.holder != self.hotfix.uid);
-        Some(holder.map_or_else(|| "Another hotfix".to_owned(), |claim| format!("Hotfix {}", claim.holder_name)))
+        Some(holder.map_or_else(|| "Another hotfix".to_owned(), holder_of))
     }
 
     /// True when the hotfix of this uid exists and may still write.
@@ -69,12 +70,25 @@ pub fn recent_slots(uid: &str, last: i64) -> impl Iterator<Item = String> {
     (first..=last.saturating_add(1)).map(move |attempt| names::slot(uid, attempt))
 }
 
+/// Who holds a claim, at the beginning of a sentence.
+pub fn holder_of(claim: &Claim) -> String {
+    let name = if claim.holder_name.is_empty() { &claim.holder } else { &claim.holder_name };
+    if name.is_empty() { "Another hotfix".to_owned() } else { format!("Hotfix {name}") }
+}
+
+/// Another hotfix has the workload.
+pub fn claimed(o: &Observed, claim: &Claim) -> Trouble {
+    let (holder, target) = (holder_of(claim), &o.hotfix.spec.target.name);
+    let message = format!("{holder} has claimed Deployment {target}; waiting until it is done.");
+    Trouble::time(Reason::WorkloadClaimed, message)
+}
+
 /// A hotfix that is gone, for people.
 pub fn who_left(left: &Leftover) -> String {
-    match (&left.name, &left.hotfix) {
-        (Some(name), _) => format!("hotfix {name}"),
-        (None, Some(uid)) => format!("hotfix {uid}"),
-        (None, None) => "a hotfix that nothing names any more".to_owned(),
+    let named = |name: &Option<String>| name.clone().filter(|name| !name.is_empty());
+    match named(&left.name).or_else(|| named(&left.hotfix)) {
+        Some(name) => format!("hotfix {name}"),
+        None => "a hotfix that nothing names any more".to_owned(),
     }
 }
 

@@ -6,8 +6,9 @@
 use crate::api::Reason;
 use crate::api::image::{ImageRef, allowed};
 use crate::api::names::{self, Mark, POD_TEMPLATE_HASH, SLOT};
+use crate::findings::text::clean;
 
-use super::facts::ENDPOINTSLICE_CONTROLLER;
+use super::facts::{ENDPOINTSLICE_CONTROLLER, mark_words};
 use super::observed::{Observed, Pod, Policy, Service, Workload};
 use super::selector;
 use super::step::Trouble;
@@ -143,8 +144,12 @@ fn images(input: &Input<'_>) -> Option<Trouble> {
     let allow = &input.policy.spec.images.allow;
     input.observed.hotfix.spec.images.iter().find_map(|change| match ImageRef::parse(&change.image) {
         None => Some(Trouble::person(
-            Reason::ImageNotAllowed,
-            format!("{} is no image reference with a SHA-256 digest or a tag; create another SecurityHotfix with one.", change.image),
+            Reason::ImageUnreadable,
+            format!(
+                "The image of container {} cannot be read as a reference: \"{}\". It must be written registry/repository:tag or registry/repository@sha256:<64 hexadecimal digits>; create another SecurityHotfix with such a one.",
+                change.container,
+                clean(&change.image, 200)
+            ),
         )),
         Some(image) => (!allowed(allow, &image.repository)).then(|| {
             Trouble::person(
@@ -201,25 +206,26 @@ fn services(input: &Input<'_>) -> Option<Trouble> {
     let Input { observed, blue, .. } = input;
     let services = selecting(observed, blue);
     if services.is_empty() {
-        return Some(Trouble::person(
-            Reason::NoService,
-            format!(
-                "No Service selects the pods of {}, so there is no traffic to switch. Change its image directly.",
-                blue.name
-            ),
-        ));
+        return Some(Trouble::person(Reason::NoService, no_service(blue)));
     }
     if services.len() > SERVICES_MAX {
-        return Some(Trouble::person(
-            Reason::ServiceUnsupported,
-            format!(
-                "{} Services select the pods of {}; at most {SERVICES_MAX} can be switched; remove those that nobody uses.",
-                services.len(),
-                blue.name
-            ),
-        ));
+        return Some(Trouble::person(Reason::ServiceUnsupported, too_many(blue, services.len())));
     }
     services.iter().find_map(|service| one_service(input, service))
+}
+
+/// There is nothing to switch.
+pub fn no_service(blue: &Workload) -> String {
+    let name = &blue.name;
+    format!("No Service selects the pods of {name}, so there is no traffic to switch. Change its image directly.")
+}
+
+/// There is more to switch than may be.
+pub fn too_many(blue: &Workload, services: usize) -> String {
+    format!(
+        "{services} Services select the pods of {}; at most {SERVICES_MAX} can be switched; remove those that nobody uses.",
+        blue.name
+    )
 }
 
 /// Why one Service cannot be switched, where it cannot.
@@ -287,9 +293,13 @@ pub fn one_service(input: &Input<'_>, service: &Service) -> Option<Trouble> {
             && slice.endpoints.iter().any(|e| e.ready)
     });
     foreign.map(|slice| {
+        let whose = match slice.managed_by.as_str() {
+            "" => "that no controller says it manages".to_owned(),
+            controller => format!("managed by {controller}"),
+        };
         Trouble::person(
             Reason::ForeignEndpoints,
-            format!("Service {name} has endpoints managed by {}, which do not follow its selector; remove them, or change the image directly.", slice.managed_by),
+            format!("Service {name} has endpoints {whose}, which do not follow its selector; remove them, or change the image directly."),
         )
     })
 }
@@ -299,8 +309,9 @@ fn held_by_other(observed: &Observed, service: &Service) -> Option<Trouble> {
         return Some(Trouble::person(
             Reason::ServiceHeld,
             format!(
-                "Service {} carries the annotation {} with the value {value:?}, which no hotfix wrote; remove it.",
+                "Service {} carries {}, which no hotfix wrote: remove the annotation {}.",
                 service.name,
+                mark_words(&value),
                 names::MARK
             ),
         ));

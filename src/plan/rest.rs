@@ -36,7 +36,7 @@ pub fn next(o: &Observed, attempt: &Attempt, now: Timestamp) -> Step {
     if let Some(step) = leave_behind(o) {
         return step;
     }
-    if let Some(step) = commands::stale_abort(o, attempt).filter(|_| !o.deleting()) {
+    if let Some(step) = commands::refused(o, Some(attempt)).filter(|_| !o.deleting()) {
         return step;
     }
     // Once more when a create of ours that was in flight has landed or never will: what landed is removed.

@@ -6,14 +6,15 @@ use serde_json::Value;
 use crate::api::names::{self, FINALIZER};
 use crate::api::time::{Moment, after, positive};
 use crate::api::{Attempt, GreenRecord, Reason, RecordedService};
+use crate::gates::clause;
 
 use super::action::Ownership;
 use super::decision::{Note, Want};
 use super::interrupt::{self, End};
-use super::observed::{Observed, Pod, Policy, Rehearsal, Workload};
+use super::observed::{Observed, Pod, Policy, Rehearsal, Service, Workload};
 use super::preflight::{self, Input};
 use super::step::{Step, Trouble, Wait};
-use super::{Action, staging};
+use super::{Action, others, staging, suspend};
 
 /// How often a step that only watches would end is looked at again, should every watch be frozen.
 pub const LOOK_AGAIN: std::time::Duration = std::time::Duration::from_secs(5);
@@ -38,8 +39,7 @@ pub fn claim(o: &Observed, attempt: &Attempt) -> Option<Step> {
         None => return Some(Step::act(Action::Claim(staging::claim(o, &attempt.blue.uid)))),
         Some(claim) if claim.holder == o.hotfix.uid => {}
         Some(claim) if o.is_alive(&claim.holder) => {
-            let message = format!("Hotfix {} claimed the workload first; waiting until it is done.", claim.holder_name);
-            return Some(Step::trouble(Trouble::time(Reason::WorkloadClaimed, message), None));
+            return Some(Step::trouble(others::claimed(o, claim), None));
         }
         Some(claim) => {
             let target = super::action::Target { name: claim.name.clone(), uid: claim.uid.clone() };
@@ -52,7 +52,7 @@ pub fn claim(o: &Observed, attempt: &Attempt) -> Option<Step> {
 /// The candidate at staging size, with its preview.
 pub fn stage(o: &Observed, attempt: &Attempt, policy: &Policy, now: Timestamp) -> Step {
     let slot = names::slot(&o.hotfix.uid, attempt.number);
-    let began = attempt.scanned_at.map_or(now, Moment::timestamp);
+    let began = suspend::counted_from(attempt, attempt.scanned_at, now);
     let deadline = after(began, positive(policy.spec.timeouts.staging));
     let Some(blue) = o.recorded_blue(&attempt.blue) else { return Step::wait(None) };
     let Some(green) = o.own_green(&slot) else {
@@ -77,17 +77,13 @@ pub fn stage(o: &Observed, attempt: &Attempt, policy: &Policy, now: Timestamp) -
         }
         return match preflight::selecting(o, blue).first() {
             Some(like) => Step::act(Action::CreatePreview(staging::preview(o, attempt, like))),
-            None => interrupt::latch(
-                o,
-                attempt,
-                End::new(Reason::StagingFailed, "No Service selects the workload any more."),
-                now,
-            ),
+            None => interrupt::latch(o, attempt, End::new(Reason::StagingFailed, preflight::no_service(blue)), now),
         };
     }
     let pods = o.green_pods();
     let up = pods.iter().filter(|pod| is_up(pod, attempt)).count();
-    if up >= usize::try_from(o.hotfix.spec.staging.replicas).unwrap_or(1)
+    let staged = usize::try_from(o.hotfix.spec.staging.replicas).unwrap_or(1);
+    if up >= staged
         && let Some(set) = o.newest_replica_set(&green.uid)
     {
         let mut staged = attempt.clone();
@@ -102,7 +98,7 @@ pub fn stage(o: &Observed, attempt: &Attempt, policy: &Policy, now: Timestamp) -
         return record(o, staged, vec![note]);
     }
     if now >= deadline {
-        return interrupt::latch(o, attempt, End::new(Reason::StagingFailed, not_up(&pods, attempt)), now);
+        return interrupt::latch(o, attempt, End::new(Reason::StagingFailed, not_up(&pods, attempt, staged)), now);
     }
     Step::wait(Some(deadline.min(after(now, LOOK_AGAIN))))
 }
@@ -125,7 +121,7 @@ fn rehearse(o: &Observed, attempt: &Attempt, blue: &Workload, deadline: Timestam
         return denied(rehearsal, why, green, deadline, now);
     }
     let refused = |why: &str| {
-        let end = End::new(Reason::AdmissionRefused, format!("The candidate was not created: {why}."));
+        let end = End::new(Reason::AdmissionRefused, format!("The candidate was not created: {}.", clause(why)));
         interrupt::latch(o, attempt, end, now)
     };
     match (&rehearsal.green, &rehearsal.pod) {
@@ -141,7 +137,8 @@ fn rehearse(o: &Observed, attempt: &Attempt, blue: &Workload, deadline: Timestam
 fn denied(rehearsal: &Rehearsal, why: &str, green: Value, deadline: Timestamp, now: Timestamp) -> Step {
     let again = after(rehearsal.at.timestamp(), ASK_AGAIN);
     let message = format!(
-        "The operator may not rehearse the candidate: {why}. Install the chart's roles again; it goes on then."
+        "The operator may not rehearse the candidate: {}. Install the chart's roles again; it goes on then.",
+        clause(why)
     );
     let pod = staging::pod(&green);
     let want = Want::Rehearse { slot: rehearsal.slot.clone(), green: Box::new(green), pod: Box::new(pod) };
@@ -170,7 +167,7 @@ pub fn full_size(o: &Observed, attempt: &Attempt, policy: &Policy, now: Timestam
     if let Some(action) = grow(o, green, blue) {
         return Step::act(action);
     }
-    let began = attempt.analyzed_at.map_or(now, Moment::timestamp);
+    let began = suspend::counted_from(attempt, attempt.analyzed_at, now);
     let deadline = after(began, positive(policy.spec.timeouts.staging));
     let pods = o.green_pods();
     let trouble = preflight_again(o, blue, policy);
@@ -193,7 +190,8 @@ pub fn full_size(o: &Observed, attempt: &Attempt, policy: &Policy, now: Timestam
         return record(o, promoting, vec![note]);
     }
     if now >= deadline {
-        let why = trouble.map_or_else(|| not_up(&pods, attempt), |trouble| trouble.message);
+        let wanted = usize::try_from(blue.replicas).unwrap_or(usize::MAX);
+        let why = trouble.map_or_else(|| not_up(&pods, attempt, wanted), |trouble| trouble.message);
         return interrupt::latch(o, attempt, End::new(Reason::StagingFailed, why), now);
     }
     let wake = Some(deadline.min(after(now, LOOK_AGAIN)));
@@ -205,30 +203,29 @@ fn preflight_again(o: &Observed, blue: &Workload, policy: &Policy) -> Option<Tro
     let input = Input { observed: o, blue, policy };
     let services = preflight::selecting(o, blue);
     if services.is_empty() {
-        return Some(Trouble::person(Reason::NoService, "No Service selects the workload any more."));
+        return Some(Trouble::person(Reason::NoService, preflight::no_service(blue)));
     }
     if services.len() > preflight::SERVICES_MAX {
-        return Some(Trouble::person(
-            Reason::ServiceUnsupported,
-            "More Services select the workload than can be switched.",
-        ));
+        return Some(Trouble::person(Reason::ServiceUnsupported, preflight::too_many(blue, services.len())));
     }
     services.iter().find_map(|service| preflight::one_service(&input, service).or_else(|| uncovered(o, service)))
 }
 
 /// A `Local` policy drops what arrives on a node without a ready pod: the candidate must be on every node blue is on.
-pub fn uncovered(o: &Observed, service: &super::observed::Service) -> Option<Trouble> {
+pub fn uncovered(o: &Observed, service: &Service) -> Option<Trouble> {
     if !service.local_traffic {
         return None;
     }
     let node = Observed::node_left_out(&o.blue_pods(), &o.green_pods())?;
-    Some(Trouble::time(
-        Reason::LocalTrafficPolicy,
-        format!(
-            "Service {} keeps traffic on the node it arrives at, and no pod of the candidate is ready on node {node}.",
-            service.name
-        ),
-    ))
+    Some(left_out(service, "the candidate", &node))
+}
+
+/// The side that is to take the traffic of a Service is not on a node that has to be covered.
+pub fn left_out(service: &Service, side: &str, node: &str) -> Trouble {
+    let name = &service.name;
+    let message =
+        format!("Service {name} keeps traffic on the node it arrives at, and no pod of {side} is ready on {node}.");
+    Trouble::time(Reason::LocalTrafficPolicy, message)
 }
 
 /// The write that gives the candidate blue's size and takes the ownerReference off it, if either is missing.
@@ -262,14 +259,21 @@ pub fn all_up(pods: &[&Pod], attempt: &Attempt, replicas: i32) -> bool {
     living.len() >= usize::try_from(replicas).unwrap_or(usize::MAX) && living.iter().all(|pod| is_up(pod, attempt))
 }
 
-/// Why the candidate is not up, in a sentence.
-pub fn not_up(pods: &[&Pod], attempt: &Attempt) -> String {
-    let up = pods.iter().filter(|pod| is_up(pod, attempt)).count();
-    let counted = format!("{up} of {} pods of the candidate were ready in time", pods.len());
+/// Why fewer pods of the candidate than `wanted` are up, or once they were opened are ready, in a sentence.
+pub fn not_up(pods: &[&Pod], attempt: &Attempt, wanted: usize) -> String {
+    let opened = pods.iter().any(|pod| pod.is_open());
+    let good = |pod: &&&Pod| if opened { pod.serves() } else { is_up(pod, attempt) };
+    let (good, living) = (pods.iter().filter(good).count(), pods.iter().filter(|pod| pod.lives()).count());
+    let what = if opened { "ready in time after they were opened" } else { "up in time" };
+    let counted = if good < wanted {
+        format!("Of the {wanted} pods of the candidate that are needed, {good} were {what}")
+    } else {
+        format!("Of the {living} pods of the candidate, {} were not {what}", living.saturating_sub(good))
+    };
     let waiting = pods.iter().find_map(|pod| {
         let container = pod.containers.iter().find(|container| container.waiting.is_some())?;
         Some(format!(
-            "{} of pod {} waits: {}",
+            "container {} of pod {} waits: {}",
             container.name,
             pod.name,
             container.waiting.as_deref().unwrap_or_default()
@@ -283,7 +287,7 @@ pub fn not_up(pods: &[&Pod], attempt: &Attempt) -> String {
         .map(|pod| format!("pod {} runs another digest than the approved one", pod.name));
     let restarts = pods.iter().find_map(|pod| {
         let container = pod.containers.iter().find(|container| container.restarts > 0)?;
-        Some(format!("{} of pod {} was restarted {} times", container.name, pod.name, container.restarts))
+        Some(format!("container {} of pod {} was restarted {} times", container.name, pod.name, container.restarts))
     });
     match waiting.or(ungated).or(other).or(restarts) {
         Some(why) => format!("{counted}; {why}."),

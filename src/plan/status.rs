@@ -8,10 +8,11 @@ use crate::api::time::Moment;
 use crate::api::{
     Attempt, ConditionType, Gate, Outcome, Phase, Reason, SecurityHotfixStatus, Side, Truth, VerdictWord,
 };
+use crate::gates::fold::said;
 
 use super::observed::Observed;
-use super::others;
 use super::step::{Need, Trouble};
+use super::{others, suspend};
 
 /// Fills in what is derived: phase, traffic, conditions, observed generation.
 pub fn dress(
@@ -75,8 +76,10 @@ fn traffic(status: &SecurityHotfixStatus) -> Option<Side> {
 fn wanted(status: &SecurityHotfixStatus, phase: Phase, observed: &Observed, trouble: Option<&Trouble>) -> Vec<Wanted> {
     let attempt = status.attempt.as_ref();
     let left = status.leftover.as_ref().map(|left| Trouble::time(Reason::LeftBehind, others::what_is_left(left)));
-    let mut all = summary(attempt, phase, observed, trouble.or(left.as_ref()));
-    all.extend(gates(attempt, phase));
+    let held = suspend::held(attempt);
+    let trouble = trouble.or(left.as_ref()).or(held.as_ref());
+    let mut all = summary(attempt, phase, observed, trouble);
+    all.extend(gates(attempt, phase, trouble));
     all.push(rolled_back(attempt));
     all.push(Wanted {
         type_: ConditionType::AwaitingApproval,
@@ -169,7 +172,10 @@ pub fn outcome_message(outcome: Outcome, attempt: &Attempt) -> String {
         Outcome::AlreadyPatched => {
             "The workload runs exactly this image already; nothing was changed, and nothing was scanned.".into()
         }
-        Outcome::RolledBack => format!("The traffic is back on the old version. {why}"),
+        Outcome::RolledBack if attempt.latch.as_ref().is_some_and(|latch| latch.reason == Reason::BlueGone) => {
+            format!("The candidate takes no traffic any more. {why}")
+        }
+        Outcome::RolledBack => format!("The traffic is back on the Deployment's own pods. {why}"),
         Outcome::Failed if attempt.verified_at.is_some() => format!("The exposure is still open. {why}"),
         Outcome::Failed => format!("Production was not touched. {why}"),
         Outcome::Rejected | Outcome::Cancelled => format!("The attempt was ended before any traffic moved. {why}"),
@@ -179,7 +185,7 @@ pub fn outcome_message(outcome: Outcome, attempt: &Attempt) -> String {
 }
 
 /// One condition for each step up to the fold-back.
-fn gates(attempt: Option<&Attempt>, phase: Phase) -> Vec<Wanted> {
+fn gates(attempt: Option<&Attempt>, phase: Phase, trouble: Option<&Trouble>) -> Vec<Wanted> {
     use ConditionType as T;
     let latch = attempt.and_then(|a| a.latch.as_ref());
     let step =
@@ -189,7 +195,10 @@ fn gates(attempt: Option<&Attempt>, phase: Phase) -> Vec<Wanted> {
                 (None, Some(latch)) if failures.contains(&latch.reason) => {
                     (Truth::False, latch.reason, latch.message.clone())
                 }
-                (None, None) if phase == under_way => (Truth::Unknown, running, "Under way.".into()),
+                (None, None) if phase == under_way => match trouble {
+                    Some(trouble) => (Truth::Unknown, trouble.reason, trouble.message.clone()),
+                    None => (Truth::Unknown, running, "Under way.".into()),
+                },
                 _ => (Truth::Unknown, Reason::NotReached, "Not reached.".into()),
             };
             Wanted { type_, status, reason, message }
@@ -249,11 +258,11 @@ fn gates(attempt: Option<&Attempt>, phase: Phase) -> Vec<Wanted> {
             Reason::Verifying,
             told(Gate::Verify),
         ),
-        remediated(attempt, phase),
+        remediated(attempt, phase, trouble),
     ]
 }
 
-fn remediated(attempt: Option<&Attempt>, phase: Phase) -> Wanted {
+fn remediated(attempt: Option<&Attempt>, phase: Phase, trouble: Option<&Trouble>) -> Wanted {
     let outcome = attempt.and_then(|a| a.outcome);
     let (status, reason, message) = match (outcome, attempt) {
         (Some(Outcome::Remediated), Some(_)) => {
@@ -265,9 +274,18 @@ fn remediated(attempt: Option<&Attempt>, phase: Phase) -> Wanted {
             (Truth::Unknown, Reason::AlreadyPatched, message.to_owned())
         }
         (Some(outcome), Some(attempt)) => {
-            (Truth::False, outcome_reason(outcome, attempt), "The exposure is still open.".into())
+            let redeployed = attempt.latch.as_ref().is_some_and(|latch| latch.reason == Reason::BlueRedeployed);
+            let message = if redeployed {
+                "What the owner deployed was not scanned: nothing shows that the exposure is closed."
+            } else {
+                "The exposure is still open."
+            };
+            (Truth::False, outcome_reason(outcome, attempt), message.into())
         }
-        _ if phase == Phase::FoldingBack => (Truth::Unknown, Reason::FoldingBack, "Under way.".into()),
+        _ if phase == Phase::FoldingBack => match trouble {
+            Some(trouble) => (Truth::Unknown, trouble.reason, trouble.message.clone()),
+            None => (Truth::Unknown, Reason::FoldingBack, "Under way.".into()),
+        },
         _ => (Truth::Unknown, Reason::NotReached, "Not reached.".into()),
     };
     Wanted { type_: ConditionType::Remediated, status, reason, message }
@@ -290,7 +308,7 @@ fn verdicts(attempt: &Attempt, gate: Gate) -> String {
         .verdicts
         .iter()
         .filter(|record| record.gate == gate && record.verdict == VerdictWord::Pass)
-        .map(|record| format!("{}: {}", record.check, record.message))
+        .map(|record| said(&record.check, &record.message))
         .collect();
     if said.is_empty() { "The policy asks for no check here.".into() } else { said.join(" ") }
 }

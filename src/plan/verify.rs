@@ -72,17 +72,27 @@ pub fn next(o: &Observed, attempt: &Attempt, policy: Result<&Policy, Trouble>, n
 
 /// `suspend` came too late to hold anything, and the condition says so.
 fn too_late(o: &Observed, mut wait: Wait) -> Step {
-    if o.hotfix.spec.suspend {
-        let message = "spec.suspend is true, but the candidate serves already: nothing is delayed. Abort to go back.";
+    if o.hotfix.spec.suspend && wait.trouble.is_none() {
+        let message = "The candidate serves already, so spec.suspend delays nothing. Abort to go back.";
         wait.trouble = Some(Trouble::time(Reason::Suspended, message));
     }
     Step::Wait(wait)
 }
 
+/// The candidate is dead.
+pub fn none_ready() -> End {
+    End::new(Reason::VerificationFailed, "No pod of the candidate is ready any more.")
+}
+
+/// There is nothing left to switch.
+pub fn services_gone() -> End {
+    End::new(Reason::ServiceChanged, "Every Service of the workload is gone.")
+}
+
 fn unhealthy(pods: &[&Pod], now: Timestamp) -> Option<End> {
     let open: Vec<_> = pods.iter().filter(|pod| pod.is_open() && pod.lives()).collect();
     if open.iter().all(|pod| !pod.serves()) {
-        return Some(End::new(Reason::VerificationFailed, "No pod of the candidate is ready any more."));
+        return Some(none_ready());
     }
     let sick = open
         .iter()
@@ -97,12 +107,7 @@ fn unhealthy(pods: &[&Pod], now: Timestamp) -> Option<End> {
 fn services_follow(o: &Observed, attempt: &Attempt, slot: &str, now: Timestamp) -> Option<Step> {
     let services = o.recorded_services(attempt);
     if services.is_empty() {
-        return Some(interrupt::latch(
-            o,
-            attempt,
-            End::new(Reason::ServiceChanged, "Every Service of the workload is gone."),
-            now,
-        ));
+        return Some(interrupt::latch(o, attempt, services_gone(), now));
     }
     services.into_iter().find_map(|service| follows(o, attempt, service, slot, now))
 }

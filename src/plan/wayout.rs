@@ -9,6 +9,7 @@ use jiff::Timestamp;
 use crate::api::names::{self, POD_TEMPLATE_HASH, RELEASE, SLOT};
 use crate::api::time::{Moment, after};
 use crate::api::{Attempt, Leftover, Outcome, Reason};
+use crate::findings::text;
 
 use super::action::Target;
 use super::decision::{ACTIONS_MAX, Note};
@@ -140,6 +141,11 @@ fn blue_not_ready(o: &Observed, leaving: &Leaving<'_>) -> Option<Trouble> {
     if released.is_some_and(|released| released.trim() == leaving.release()) {
         return None;
     }
+    let mistaken = match released.map(str::trim) {
+        None => String::new(),
+        Some("") => " The annotation is there, but names nothing.".to_owned(),
+        Some(other) => format!(" The annotation is there, but begins with \"{}\".", text::clean(other, 64)),
+    };
     let whose = leaving.leftover().map_or_else(
         || "the candidate".to_owned(),
         |left| format!("the candidate that {} left", others::who_left(left)),
@@ -147,7 +153,7 @@ fn blue_not_ready(o: &Observed, leaving: &Leaving<'_>) -> Option<Trouble> {
     Some(Trouble::person(
         Reason::BlueNotReady,
         format!(
-            "The traffic should go back to {name}, but no pod of it is ready while {whose} serves. Waiting for {name} to recover; to send the traffic back regardless, annotate the hotfix with {RELEASE}=\"{}/<reason>\".",
+            "The traffic should go back to {name}, but no pod of it is ready while {whose} serves. Waiting for {name} to recover; to send the traffic back regardless, annotate the hotfix with {RELEASE}=\"{}/<reason>\".{mistaken}",
             leaving.release(),
             name = blue.name,
         ),
@@ -180,7 +186,7 @@ fn drain(o: &Observed, leaving: &Leaving<'_>, now: Timestamp) -> Option<Step> {
 /// Records that nothing of it can take traffic any more.
 fn drained(o: &Observed, leaving: &Leaving<'_>, now: Timestamp) -> Step {
     let names: Vec<&str> = leaving.services.iter().map(|service| service.name.as_str()).collect();
-    let names = names.join(", ");
+    let names = if names.is_empty() { String::new() } else { format!(" of {}", names.join(", ")) };
     let from = Some(Moment::new(now));
     let warning = |reason, text| Note::warning(reason, "ReturnTraffic", text);
     let Some(attempt) = leaving.attempt() else {
@@ -188,18 +194,21 @@ fn drained(o: &Observed, leaving: &Leaving<'_>, now: Timestamp) -> Step {
         let text = if names.is_empty() {
             format!("The candidate that {who} left cannot take traffic any more.")
         } else {
-            format!("The traffic of {names} is back from the candidate that {who} left.")
+            format!("The traffic{names} is back from the candidate that {who} left.")
         };
         let mut status = o.status().clone();
         status.leftover = leaving.leftover().map(|left| Leftover { drained_from: from, ..left.clone() });
         return Step::Record(Box::new(status), vec![warning(Reason::LeftBehind, text)]);
     };
     let note = match &attempt.latch {
-        Some(latch) => warning(latch.reason, format!("The traffic of {names} is back: {}", latch.message)),
+        Some(latch) if latch.reason == Reason::BlueGone => {
+            warning(latch.reason, format!("The candidate takes no traffic{names} any more: {}", latch.message))
+        }
+        Some(latch) => warning(latch.reason, format!("The traffic{names} is back: {}", latch.message)),
         None => Note::normal(
             Reason::FoldingBack,
             "ReturnTraffic",
-            format!("The traffic of {names} is back on the Deployment's own pods."),
+            format!("The traffic{names} is back on the Deployment's own pods."),
         ),
     };
     stage::record(o, Attempt { drained_from: from, ..attempt.clone() }, vec![note])

@@ -72,7 +72,7 @@ fn moves(attempt: &Attempt) -> Vec<TrafficMove> {
 }
 
 /// When new connections stopped reaching the vulnerable image: from convergence on, unless the attempt was latched,
-/// since then the old version serves again.
+/// since then the Deployment's own pods serve again.
 fn new_connections_until(attempt: &Attempt) -> Option<Moment> {
     attempt.converged_at.filter(|_| attempt.latch.is_none())
 }

@@ -1,6 +1,8 @@
 //! Gates that fail before any traffic moves: production is untouched, and nothing is left.
 
-use crate::moments::{analyzing, finished, in_trouble};
+use securityhotfix::api::{ConditionType, Reason};
+
+use crate::moments::{analyzing, finished, growing, in_trouble, staging, suspended};
 use crate::story::{Story, Told};
 use crate::world::World;
 use crate::world::arrange::{V1, V2};
@@ -126,15 +128,90 @@ fn a_failed_hotfix_can_be_retried() {
         .tell("retry");
 }
 
+const NOT_FOUND: &str = "ErrImagePull (image registry.example/trivy:9): registry.example/trivy:9: not found";
+
+#[test]
+fn a_check_whose_image_cannot_be_pulled_is_named_while_it_is_waited_for() {
+    let told = Story::of("The scanner's image cannot be pulled, and the administrator corrects it")
+        .given("No node can pull the scanner's image.", |w: &mut World| w.script.stuck = Some(NOT_FOUND.into()))
+        .when(in_trouble, "the administrator corrects the image in the SecurityCheck", |w: &mut World| {
+            w.script.stuck = None;
+            std::sync::Arc::make_mut(&mut w.checks).get_mut("trivy").unwrap().generation += 1;
+        })
+        .tell("check_not_started");
+    assert!(
+        told.text.contains("not ready CheckNotStarted: Check trivy has not started: ErrImagePull"),
+        "{}",
+        told.text
+    );
+}
+
+#[test]
+fn the_condition_of_the_gate_says_which_check_has_not_started() {
+    let world =
+        Story::of("").given("", |w: &mut World| w.script.stuck = Some(NOT_FOUND.into())).world_after(in_trouble);
+    let conditions = &world.hotfix().unwrap().status.conditions;
+    for type_ in [ConditionType::Ready, ConditionType::Stalled, ConditionType::Scanned] {
+        let condition = conditions.iter().find(|condition| condition.type_ == type_).unwrap();
+        assert_eq!(condition.reason, Reason::CheckNotStarted, "{type_:?}");
+        for what in ["Check trivy", "registry.example/trivy:9", "not found", "namespace hotfix-system-checks"] {
+            assert!(condition.message.contains(what), "{type_:?}: {}", condition.message);
+        }
+    }
+}
+
+#[test]
+fn a_check_that_never_starts_fails_its_gate_and_is_named() {
+    let told = Story::of("The scanner's image can never be pulled")
+        .given("No node can pull the scanner's image.", |w: &mut World| w.script.stuck = Some(NOT_FOUND.into()))
+        .tell("check_never_starts");
+    untouched(&told);
+    let attempt = told.world.hotfix().unwrap().status.attempt.clone().unwrap();
+    let why = attempt.latch.unwrap().message;
+    assert!(why.contains("trivy") && why.contains("its pod had not started: ErrImagePull"), "{why}");
+}
+
+fn an_hour_passes(world: &mut World) {
+    world.now = world.now.checked_add(jiff::SignedDuration::from_hours(1)).unwrap();
+}
+
+#[test]
+fn time_in_which_a_hotfix_was_suspended_does_not_count() {
+    for (word, when) in [("staging", staging as fn(&World) -> bool), ("growing", growing)] {
+        let told = Story::of(
+            "A hotfix is suspended for an hour, and fails ten minutes after that: its candidate is never ready",
+        )
+        .when(when, "v2 is not ready any more, and spec.suspend is set", |w: &mut World| {
+            w.image(V2).never_ready = true;
+            w.suspend(true);
+        })
+        .when(suspended, "an hour later spec.suspend is taken back", |w: &mut World| {
+            an_hour_passes(w);
+            w.suspend(false);
+        })
+        .tell(&format!("suspended_{word}"));
+        untouched(&told);
+        let attempt = told.world.hotfix().unwrap().status.attempt.clone().unwrap();
+        let resumed = attempt.suspension.unwrap().until.unwrap().timestamp();
+        let failed = attempt.latch.unwrap().at.timestamp();
+        assert_eq!(failed.duration_since(resumed), jiff::SignedDuration::from_mins(10), "{word}");
+    }
+}
+
+#[test]
+fn a_suspension_holds_no_way_back() {
+    let told = Story::of("A person ends the attempt of a hotfix that is suspended")
+        .when(analyzing, "spec.suspend is set", |w: &mut World| w.suspend(true))
+        .when(suspended, "the hotfix is annotated with abort: 1/the shop is closing", |w: &mut World| w.abort(1))
+        .tell("suspended_aborted");
+    untouched(&told);
+}
+
 #[test]
 fn a_suspended_hotfix_waits_before_its_next_step() {
     Story::of("A hotfix that is suspended waits before its next step")
         .when(analyzing, "spec.suspend is set", |w: &mut World| w.suspend(true))
-        .when(
-            |w: &World| w.hotfix().is_some_and(|hotfix| hotfix.status.conditions[0].message.contains("suspend")),
-            "spec.suspend is taken back",
-            |w: &mut World| w.suspend(false),
-        )
+        .when(suspended, "spec.suspend is taken back", |w: &mut World| w.suspend(false))
         .tell("suspended");
 }
 

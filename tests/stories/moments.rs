@@ -102,6 +102,11 @@ pub fn in_trouble(world: &World) -> bool {
     })
 }
 
+/// `spec.suspend` was seen, and holds the attempt.
+pub fn suspended(world: &World) -> bool {
+    attempt(world, |attempt| attempt.suspension.is_some_and(|suspension| suspension.until.is_none()))
+}
+
 /// Every phase of a rollout, by the word for the golden file.
 pub const PHASES: &[(&str, When)] = &[
     ("scanning", scanning),

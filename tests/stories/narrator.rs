@@ -80,8 +80,10 @@ impl Narrator {
             return;
         }
         if let Action::Record { status, .. } = action {
+            status.conditions.iter().for_each(|condition| sentences(&condition.message));
             self.record(&old, status);
         }
+        notes.iter().for_each(|note| sentences(&note.text));
         for note in notes {
             let weight = if note.weight == Weight::Warning { "WARNING" } else { "event" };
             self.detail(weight, &format!("{}: {}", note.reason.as_str(), note.text));
@@ -272,6 +274,14 @@ fn selector(selector: &Map) -> String {
     format!("{}{slot}{hash}", own.join(","))
 }
 
+/// What people read are whole sentences, and nothing in them is missing.
+fn sentences(text: &str) {
+    let begins = text.starts_with(|c: char| c.is_uppercase() || c.is_ascii_digit());
+    let ends = text.ends_with(['.', '…']);
+    let holes = ["\"\"", "  ", " .", " ,", " ;", ": .", "()", ".."].iter().find(|hole| text.contains(**hole));
+    assert!(begins && ends && holes.is_none(), "not whole sentences ({holes:?}): {text}");
+}
+
 /// Images by their short names.
 fn words(text: &str) -> String {
     [V1, V2, V3, V4, V5].iter().fold(text.to_owned(), |text, image| text.replace(image, image_word(image)))
@@ -347,6 +357,9 @@ fn milestones(before: Option<&Attempt>, now: &Attempt) -> Vec<String> {
     step("promoting", now.promoting_at.is_some(), was(|a| a.promoting_at.is_some()));
     step("converged", now.converged_at.is_some(), was(|a| a.converged_at.is_some()));
     step("verified", now.verified_at.is_some(), was(|a| a.verified_at.is_some()));
+    let held = |a: &Attempt| a.suspension.is_some_and(|suspension| suspension.until.is_none());
+    step("suspended", held(now), before.is_some_and(held));
+    step("resumed", !held(now), before.is_none_or(|before| !held(before)));
     step("selector to be set again", now.reassert.is_some(), was(|a| a.reassert.is_some()));
     step("image to be put in again", now.folds > 1, was(|a| a.folds > 1));
     step("traffic returned", now.drained_from.is_some(), was(|a| a.drained_from.is_some()));

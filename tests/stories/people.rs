@@ -5,8 +5,8 @@ use securityhotfix::plan::observed::{Budget, Map, Owns};
 use securityhotfix::plan::{Action, decide};
 
 use crate::moments::{
-    analyzing, at_once, finished, folding, folding_again, growing, held, left_out, opened, rolling_back, scanning,
-    set_again, staging, switched, verified, verifying,
+    analyzing, at_once, finished, folding, folding_again, growing, held, in_trouble, left_out, opened, rolling_back,
+    scanning, set_again, staging, switched, verified, verifying,
 };
 use crate::story::{Order, Story};
 use crate::world::World;
@@ -71,13 +71,69 @@ fn an_abort_longer_than_is_remembered_is_handled_once() {
 }
 
 #[test]
+fn a_command_that_cannot_be_carried_out_is_told_once() {
+    Story::of("An abort that names no attempt")
+        .when(analyzing, "somebody annotates the hotfix with abort: why not", |w: &mut World| {
+            w.annotate(names::ABORT, "why not");
+        })
+        .tell("abort_garbled");
+    Story::of("An abort of an attempt that has ended")
+        .when(finished, "the hotfix is annotated with abort: 1/the shop is closing", |w: &mut World| w.abort(1))
+        .tell("abort_finished");
+    Story::of("An abort before anything has begun")
+        .given("There is no policy.", |w: &mut World| w.policy = None)
+        .when(in_trouble, "the hotfix is annotated with abort: 7/the shop is closing", |w: &mut World| w.abort(7))
+        .when(refused, "an administrator creates the policy", |w: &mut World| w.policy = World::at_rest().policy)
+        .tell("abort_before");
+    Story::of("A retry while the attempt goes forward")
+        .when(analyzing, "the hotfix is annotated with retry: now", |w: &mut World| w.annotate(names::RETRY, "now"))
+        .tell("retry_under_way");
+    Story::of("A retry of what is remediated")
+        .when(finished, "the hotfix is annotated with retry: again", |w: &mut World| w.annotate(names::RETRY, "again"))
+        .tell("retry_remediated");
+}
+
+/// A command was acknowledged.
+fn refused(world: &World) -> bool {
+    world.hotfix().is_some_and(|hotfix| hotfix.status.last_handled.is_some())
+}
+
+#[test]
+fn a_retry_asked_for_during_the_rollback_follows_it() {
+    Story::of("A person asks for a retry while the traffic goes back")
+        .when(verifying, "v2 begins to answer its deep health check badly", |w: &mut World| w.image(V2).sick = true)
+        .when(rolling_back, "v2 recovers, and the hotfix is annotated with retry: now", |w: &mut World| {
+            w.image(V2).sick = false;
+            w.annotate(names::RETRY, "now");
+        })
+        .tell("retry_rolling_back");
+}
+
+fn pause(world: &mut World) {
+    world.change_blue(Owns::Else, |raw| raw["spec"]["paused"] = serde_json::json!(true));
+}
+
+fn resume(world: &mut World) {
+    world.change_blue(Owns::Else, |raw| drop(raw["spec"].as_object_mut().unwrap().remove("paused")));
+}
+
+#[test]
+fn a_deployment_paused_during_the_fold_back_is_told() {
+    let told = Story::of("The owner pauses the Deployment during the fold-back")
+        .when(verified, "the owner pauses the Deployment", pause)
+        .when(in_trouble, "and resumes it", resume)
+        .tell("fold_back_paused");
+    assert!(told.text.contains("not ready TargetPaused: Deployment web is paused"), "{}", told.text);
+}
+
+#[test]
 fn an_abort_is_told_by_its_number_alone() {
     let told = Story::of("An abort with a tab before its number")
         .when(scanning, "somebody ends attempt 1", |w: &mut World| w.annotate(names::ABORT, "\t1/enough"))
         .play(Order::Natural);
     let attempt = told.world.hotfix().and_then(|hotfix| hotfix.status.attempt.clone());
     let latch = attempt.and_then(|attempt| attempt.latch);
-    assert_eq!(latch.map(|latch| latch.message).as_deref(), Some("A person ended attempt 1: enough"));
+    assert_eq!(latch.map(|latch| latch.message).as_deref(), Some("A person ended attempt 1: enough."));
 }
 
 #[test]
@@ -352,12 +408,8 @@ fn a_claim_taken_away_does_not_let_two_hotfixes_mix() {
 fn a_deployment_paused_during_the_rollback_is_no_matter() {
     Story::of("The owner pauses the Deployment while the rollback runs")
         .when(verifying, "v2 begins to answer its deep health check badly", |w: &mut World| w.image(V2).sick = true)
-        .when(rolling_back, "the owner pauses the Deployment", |w: &mut World| {
-            w.change_blue(Owns::Else, |raw| raw["spec"]["paused"] = serde_json::json!(true));
-        })
-        .when(finished, "and resumes it", |w: &mut World| {
-            w.change_blue(Owns::Else, |raw| drop(raw["spec"].as_object_mut().unwrap().remove("paused")));
-        })
+        .when(rolling_back, "the owner pauses the Deployment", pause)
+        .when(finished, "and resumes it", resume)
         .tell("blue_paused");
 }
 

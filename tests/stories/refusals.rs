@@ -21,6 +21,9 @@ const TABLE: &[(&str, Act, Reason)] = &[
     ("the policy the namespace chose is missing", chosen_policy_missing, Reason::PolicyMissing),
     ("a check of the policy is missing", |w| drop(checks(w).remove("trivy")), Reason::CheckMissing),
     ("a probe in the scan gate", probe_in_the_scan_gate, Reason::CheckInvalid),
+    ("the policy label is empty", empty_policy_label, Reason::PolicyMissing),
+    ("a check with a limit that is no quantity", no_quantity, Reason::CheckInvalid),
+    ("a check with a folder whose size is no quantity", no_size, Reason::CheckInvalid),
     ("a check that is nothing", |w| checks(w).get_mut("smoke").unwrap().spec.test = None, Reason::CheckInvalid),
     ("no scan in the policy", |w| w.policy.as_mut().unwrap().spec.gates.scan.clear(), Reason::PolicyInvalid),
     ("suspended from the beginning", |w| w.suspend(true), Reason::Suspended),
@@ -38,7 +41,7 @@ const TABLE: &[(&str, Act, Reason)] = &[
     ("the Deployment has the patched image, but not all of its pods", patched_but_leaving, Reason::TargetRollingOut),
     ("no container of that name", |w| image(w).container = "webb".into(), Reason::ContainerNotFound),
     ("an image that is not allowed", |w| image(w).image = V2.replace("example", "invalid"), Reason::ImageNotAllowed),
-    ("an image that is no reference", |w| image(w).image = "web@sha256:12".into(), Reason::ImageNotAllowed),
+    ("an image that is no reference", |w| image(w).image = "web@sha256:12".into(), Reason::ImageUnreadable),
     (
         "the registry does not answer",
         |w| w.script.registry_fails = Some("connection refused".into()),
@@ -58,7 +61,9 @@ const TABLE: &[(&str, Act, Reason)] = &[
     ("a Service that selects a stranger", stranger, Reason::ServiceShared),
     ("a Service with an endpoint nobody knows", unknown_endpoint, Reason::ServiceShared),
     ("a Service with endpoints of another controller", foreign_endpoints, Reason::ForeignEndpoints),
+    ("a Service with endpoints that nobody says to manage", foreign_endpoints_of_nobody, Reason::ForeignEndpoints),
     ("a Service with a mark nobody wrote", |w| mark(w, "mine"), Reason::ServiceHeld),
+    ("a Service with an empty mark", |w| mark(w, ""), Reason::ServiceHeld),
     ("a Service that a living hotfix holds", held_by_another, Reason::ServiceHeld),
     ("a workload that a living hotfix has claimed", claimed_by_another, Reason::WorkloadClaimed),
     ("a load balancer that registers pods", |w| annotate(w, "cloud.google.com/neg", "{}"), Reason::PodLoadBalancer),
@@ -121,6 +126,7 @@ fn every_reason_to_wait_is_in_the_table_once_at_least() {
         R::CheckInvalid,
         R::WorkloadClaimed,
         R::ImageNotAllowed,
+        R::ImageUnreadable,
         R::ImageUnresolved,
         R::ContainerNotFound,
         R::TargetNotFound,
@@ -212,6 +218,30 @@ fn autoscaler(world: &mut World, metric: &str) {
 fn chosen_policy_missing(world: &mut World) {
     world.namespace.policy = Some("strict".into());
     world.policy = None;
+}
+
+fn empty_policy_label(world: &mut World) {
+    world.namespace.policy = Some(String::new());
+    world.policy = None;
+}
+
+fn scanner(world: &mut World) -> &mut securityhotfix::api::CheckContainer {
+    &mut checks(world).get_mut("trivy").unwrap().spec.scan.as_mut().unwrap().container
+}
+
+fn no_quantity(world: &mut World) {
+    let resources = scanner(world).resources.get_or_insert_default();
+    resources.limits = [("cpu".to_owned(), "lots".to_owned())].into();
+}
+
+fn no_size(world: &mut World) {
+    let volume = json!({"name": "tmp", "mountPath": "/tmp", "emptyDir": {"sizeLimit": "1 Gi"}});
+    scanner(world).volumes = vec![serde_json::from_value(volume).unwrap()];
+}
+
+fn foreign_endpoints_of_nobody(world: &mut World) {
+    foreign_endpoints(world);
+    world.foreign_slices[0].managed_by.clear();
 }
 
 fn probe_in_the_scan_gate(world: &mut World) {

@@ -259,11 +259,18 @@ impl World {
         let labels = map(job.pointer("/metadata/labels"));
         let env = job.pointer("/spec/template/spec/containers/0/env").and_then(Value::as_array);
         let image = env.into_iter().flatten().find(|variable| variable["name"] == "IMAGE");
+        let deadline_ms = job["spec"]["activeDeadlineSeconds"].as_i64().unwrap() * 1000;
         let made = Job {
             hotfix: labels.get(names::HOTFIX_UID).cloned().unwrap_or_default(),
             image: image.map(|variable| text(variable, "/value")).filter(|image| !image.is_empty()),
-            run: Run { job: name.clone(), uid: self.next_uid("job"), labels, state: RunState::Running },
-            ends_at: self.in_ms(JOB_MS),
+            run: Run {
+                job: name.clone(),
+                uid: self.next_uid("job"),
+                labels,
+                state: RunState::Running,
+                stuck: self.script.stuck.clone(),
+            },
+            ends_at: self.in_ms(if self.script.stuck.is_some() { deadline_ms } else { JOB_MS }),
         };
         self.jobs.insert(name, made);
         Written::Done
@@ -412,6 +419,7 @@ impl Job {
     /// Ends it with this output.
     pub fn end(&mut self, at: securityhotfix::api::time::Moment, output: Output) {
         self.run.state = RunState::Ended { at, output };
+        self.run.stuck = None;
     }
 }
 

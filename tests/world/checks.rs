@@ -4,6 +4,7 @@ use securityhotfix::api::names::OPEN;
 use securityhotfix::api::{Gate, HttpCheck, ImageChange, ResolvedImage};
 use securityhotfix::findings::{AliasSet, Finding, PackageSeen, ScanReport, Severity, Status, Tool};
 use securityhotfix::plan::Want;
+use securityhotfix::plan::jobs;
 use securityhotfix::plan::observed::{Content, Output, Probe, Rehearsal, Resolution};
 use serde_json::Value;
 
@@ -15,6 +16,9 @@ impl World {
         let over = self.jobs.values().find(|job| job.is_running() && job.ends_at <= self.now);
         let Some((name, image)) = over.map(|job| (job.run.job.clone(), job.image.clone())) else { return false };
         let output = match image {
+            _ if self.jobs[&name].run.stuck.is_some() => {
+                Output::Unusable(jobs::late(&name, self.jobs[&name].run.stuck.as_deref()))
+            }
             Some(image) => self.scan(&image),
             None => framed(i32::from(self.script.tests_fail), Content::None),
         };

@@ -13,6 +13,8 @@ pub struct Script {
     pub images: BTreeMap<String, Image>,
     /// How many more scans of an image print garbage, by its reference.
     pub garbage: BTreeMap<String, usize>,
+    /// Why the pods of new check Jobs do not start, as Kubernetes says.
+    pub stuck: Option<String>,
     /// Tests fail.
     pub tests_fail: bool,
     /// Opened pods do not become ready: their kubelets hang.

@@ -42,6 +42,7 @@ pub fn run(side: usize, job: Job, intern: &Intern) -> Run {
         uid: format!("job-{}", job.0 >> 3),
         labels,
         state: output.map_or(RunState::Running, |output| RunState::Ended { at: Moment::new(old()), output }),
+        stuck: None,
     }
 }
 

@@ -122,6 +122,10 @@ fn hotfix(view: &View, side: usize, mut status: securityhotfix::api::SecurityHot
             }
             if attempt.latch.is_none() && attempt.verified_at.is_none() {
                 let staging = Some(at(clocks.staging()));
+                // The clock of a step may have run out in the model while it was held: the end of a suspension is as old.
+                if let Some(suspension) = &mut attempt.suspension {
+                    suspension.until = suspension.until.and(staging);
+                }
                 if attempt.converged_at.is_some() {
                     attempt.converged_at = Some(at(clocks.soak()));
                 } else if attempt.promoting_at.is_some() {

@@ -4,6 +4,7 @@ use serde_json::Value;
 
 use crate::api::time::Moment;
 use crate::observe::json::{condition, holds, map, moment, text, word};
+use crate::plan::jobs::late;
 use crate::plan::observed::Map;
 
 /// A check Job, without what it printed.
@@ -43,9 +44,8 @@ pub fn ended(object: &Value) -> Option<Ended> {
     let last = ["Complete", "Failed"].into_iter().find(|kind| holds(object, kind))?;
     let condition = condition(object, last)?;
     let at = moment(condition, "/lastTransitionTime").or_else(|| moment(object, "/metadata/creationTimestamp"))?;
-    let no_output = (text(condition, "/reason") == Some("DeadlineExceeded")).then(|| {
-        format!("The check's Job {} was ended at its deadline before it could report.", word(object, "/metadata/name"))
-    });
+    let no_output =
+        (text(condition, "/reason") == Some("DeadlineExceeded")).then(|| late(&word(object, "/metadata/name"), None));
     Some(Ended { at, no_output })
 }
 

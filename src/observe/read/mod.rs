@@ -9,6 +9,7 @@ mod job;
 mod managers;
 mod pod;
 mod service;
+mod stuck;
 mod workload;
 
 pub use custom::{check, hotfix, namespace, other, policy, report};
@@ -16,4 +17,5 @@ pub use guards::{autoscaler, budget, claim, target_group_service};
 pub use job::{Job, run};
 pub use pod::pod;
 pub use service::{registers_pods, service, slice};
+pub use stuck::stuck;
 pub use workload::{replica_set, selector_query, workload};

@@ -1,0 +1,116 @@
+//! Why the pod of a check has not started, as Kubernetes says.
+
+use serde_json::Value;
+
+use crate::findings::text::clean;
+use crate::observe::json::{array, condition, text, word};
+
+/// The most bytes that are kept: a condition's message holds 1,024, and the sentence around it needs its share.
+const KEPT: usize = 300;
+
+/// The most bytes of the image in it, so that what was said of it has room.
+const IMAGE_KEPT: usize = 160;
+
+/// What every container waits for that is on its way.
+const ON_ITS_WAY: [&str; 2] = ["ContainerCreating", "PodInitializing"];
+
+/// Why a pod has not started: what its first container that is not on its way waits for, or why no node takes the pod.
+/// `None` while nothing says that it will not.
+pub fn stuck(pod: &Value) -> Option<String> {
+    let waiting =
+        [("/spec/initContainers", "/status/initContainerStatuses"), ("/spec/containers", "/status/containerStatuses")]
+            .into_iter()
+            .find_map(|(specs, statuses)| waiting(array(pod, specs), array(pod, statuses)));
+    waiting.or_else(|| unscheduled(pod))
+}
+
+fn waiting(specs: &[Value], statuses: &[Value]) -> Option<String> {
+    statuses.iter().find_map(|status| {
+        let reason = text(status, "/state/waiting/reason").filter(|reason| !reason.is_empty())?;
+        if ON_ITS_WAY.contains(&reason) {
+            return None;
+        }
+        let spec = specs.iter().find(|spec| text(spec, "/name") == text(status, "/name"));
+        let image = spec.map(|spec| word(spec, "/image")).unwrap_or_default();
+        let message = text(status, "/state/waiting/message").unwrap_or_default();
+        // The kubelet says both in turn, and what it says first is why: told alike, it is told once.
+        let (reason, message) = match message.split_once("ErrImagePull: ") {
+            Some((_, why)) if reason == "ImagePullBackOff" => ("ErrImagePull", why),
+            _ => (reason, message),
+        };
+        Some(told(reason, &image, message))
+    })
+}
+
+fn unscheduled(pod: &Value) -> Option<String> {
+    let scheduled = condition(pod, "PodScheduled").filter(|condition| text(condition, "/status") == Some("False"))?;
+    let image = array(pod, "/spec/containers").first().map(|container| word(container, "/image")).unwrap_or_default();
+    let reason = text(scheduled, "/reason").filter(|reason| !reason.is_empty()).unwrap_or("Unschedulable");
+    Some(told(reason, &image, text(scheduled, "/message").unwrap_or_default()))
+}
+
+fn told(reason: &str, image: &str, message: &str) -> String {
+    let why = format!("{reason} (image {}): {message}", clean(image, IMAGE_KEPT));
+    clean(&why, KEPT).trim_end_matches([' ', '.', ':']).to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    fn pod(runner: &Value, check: &Value) -> Value {
+        json!({
+            "spec": {
+                "initContainers": [{"name": "runner", "image": "r/operator:1"}],
+                "containers": [{"name": "check", "image": "r/trivy:9"}],
+            },
+            "status": {
+                "initContainerStatuses": [{"name": "runner", "state": runner}],
+                "containerStatuses": [{"name": "check", "state": check}],
+            },
+        })
+    }
+
+    fn waits(reason: &str, message: &str) -> Value {
+        json!({"waiting": {"reason": reason, "message": message}})
+    }
+
+    #[test]
+    fn a_pod_that_is_on_its_way_is_not_stuck() {
+        let on_its_way = waits("PodInitializing", "");
+        assert_eq!(stuck(&pod(&waits("ContainerCreating", ""), &on_its_way)), None);
+        assert_eq!(stuck(&pod(&json!({"running": {}}), &on_its_way)), None);
+        assert_eq!(stuck(&pod(&json!({"terminated": {}}), &json!({"running": {}}))), None);
+        assert_eq!(stuck(&json!({})), None);
+    }
+
+    #[test]
+    fn a_pod_whose_image_cannot_be_pulled_says_so_the_same_while_it_is_tried_again() {
+        let done = json!({"terminated": {"reason": "Completed"}});
+        let tried = stuck(&pod(&done, &waits("ErrImagePull", "r/trivy:9: not found")));
+        assert_eq!(tried.as_deref(), Some("ErrImagePull (image r/trivy:9): r/trivy:9: not found"));
+        let backs_off = "Back-off pulling image \"r/trivy:9\": ErrImagePull: r/trivy:9: not found";
+        assert_eq!(stuck(&pod(&done, &waits("ImagePullBackOff", backs_off))), tried);
+        let runner = stuck(&pod(&waits("InvalidImageName", ""), &waits("PodInitializing", "")));
+        assert_eq!(runner.as_deref(), Some("InvalidImageName (image r/operator:1)"));
+    }
+
+    #[test]
+    fn a_pod_that_no_node_takes_says_so() {
+        let mut waits = pod(&Value::Null, &Value::Null);
+        waits["status"]["conditions"] = json!([{"type": "PodScheduled", "status": "False", "reason": "Unschedulable",
+            "message": "0/1 nodes are available: 1 Insufficient cpu."}]);
+        assert_eq!(
+            stuck(&waits).as_deref(),
+            Some("Unschedulable (image r/trivy:9): 0/1 nodes are available: 1 Insufficient cpu")
+        );
+    }
+
+    #[test]
+    fn what_is_said_is_bounded_and_cannot_steer_a_terminal() {
+        let hostile = waits("ErrImagePull", &format!("\u{1b}[2J{}", "x".repeat(5000)));
+        let why = stuck(&pod(&json!({"terminated": {}}), &hostile)).unwrap();
+        assert!(why.len() <= KEPT && !why.chars().any(char::is_control), "{why}");
+    }
+}

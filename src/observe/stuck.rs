@@ -1,0 +1,84 @@
+//! Which pods of checks have not started, and why.
+//!
+//! It is remembered until they start: when a check's time runs out, Kubernetes removes its pod before the Job says that it
+//! has ended. Memory only: losing it costs words.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use serde_json::Value;
+use tracing::debug;
+
+use super::json::{controller, text};
+use super::outputs::Source;
+use super::read;
+use super::reads::{PODS, Reads, Which};
+use crate::api::names::HOTFIX_UID;
+
+/// The most Jobs of which it is remembered; beyond it all are forgotten, and seen again at the next look.
+const JOBS_MAX: usize = 1024;
+
+/// Why pods have not started, by the UID of their Job.
+#[derive(Clone, Default)]
+pub(super) struct Stuck(Arc<Mutex<HashMap<String, String>>>);
+
+impl Stuck {
+    /// Looks at the pods of a hotfix's checks. They tell words only, so that nothing waits for a read that fails.
+    pub(super) async fn look(&self, source: &Source) {
+        let reads = Reads { client: &source.client, namespace: &source.namespace };
+        match reads.all(PODS, Which::Labels(format!("{HOTFIX_UID}={}", source.id.uid))).await {
+            Ok(pods) => self.saw(&pods),
+            Err(error) => debug!(%error, "the pods of the checks cannot be read"),
+        }
+    }
+
+    fn saw(&self, pods: &[Value]) {
+        let mut known = self.lock();
+        if known.len() + pods.len() > JOBS_MAX {
+            known.clear();
+        }
+        for pod in pods {
+            let Some(job) = controller(pod).and_then(|owner| text(owner, "/uid")) else { continue };
+            match read::stuck(pod) {
+                Some(why) => drop(known.insert(job.to_owned(), why)),
+                None => drop(known.remove(job)),
+            }
+        }
+    }
+
+    /// Why the pod of this Job had not started when it was looked at last.
+    pub(super) fn of(&self, job_uid: &str) -> Option<String> {
+        self.lock().get(job_uid).cloned()
+    }
+
+    fn lock(&self) -> MutexGuard<'_, HashMap<String, String>> {
+        // Nothing panics while it is held; should it ever, what it guards is only a memory.
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn pod(state: &Value) -> Value {
+        json!({
+            "metadata": {"ownerReferences": [{"uid": "j", "controller": true}]},
+            "spec": {"containers": [{"name": "check", "image": "r/trivy:9"}]},
+            "status": {"containerStatuses": [{"name": "check", "state": state}]},
+        })
+    }
+
+    #[test]
+    fn why_a_pod_has_not_started_is_known_until_it_starts_and_when_it_is_gone() {
+        let stuck = Stuck::default();
+        stuck.saw(&[pod(&json!({"waiting": {"reason": "ErrImagePull"}}))]);
+        stuck.saw(&[]);
+        assert_eq!(stuck.of("j").as_deref(), Some("ErrImagePull (image r/trivy:9)"));
+        assert_eq!(stuck.of("another"), None);
+        stuck.saw(&[pod(&json!({"running": {}}))]);
+        assert_eq!(stuck.of("j"), None);
+    }
+}
