@@ -185,7 +185,8 @@ impl Observer {
         let green_name = names::green(&id.target, &id.uid);
         let report_name = names::report(&id.name, &id.uid);
         let checks = Reads { client: &self.client, namespace: &self.settings.checks_namespace };
-        let (object, services, setup, sides, (replica_sets, slices), guards, claim, others, (jobs, report)) = tokio::try_join!(
+        let source = self.source(id);
+        let (object, services, setup, sides, (replica_sets, slices), guards, claim, others, (jobs, report), ()) = tokio::try_join!(
             reads.one(reads::HOTFIXES, &id.name),
             reads.all(reads::SERVICES, Which::All),
             setup(reads, stage),
@@ -203,6 +204,10 @@ impl Observer {
                 let jobs = checks.all(reads::JOBS, Which::Labels(format!("{HOTFIX_UID}={}", id.uid)));
                 let report = reads.one(reads::REPORTS, &report_name);
                 tokio::try_join!(stage.tolerating(jobs), stage.tolerating(report))
+            },
+            async {
+                self.stuck.look(&source, hotfix).await;
+                Ok(())
             },
         )?;
         let Some(object) = object else { return Ok(Look::Gone) };
@@ -230,7 +235,7 @@ impl Observer {
         let missed: BTreeSet<String> = now_relevant.difference(&relevant).cloned().collect();
         let slices = [slices, slices_of(reads, &missed).await?].concat();
 
-        let runs = runs((&self.outputs, &self.stuck), &self.source(id), stage, &jobs, &setup.declared).await?;
+        let runs = runs((&self.outputs, &self.stuck), &source, stage, &jobs, &setup.declared).await?;
         let strays = strays::with_jobs(checks, candidates, hotfix, &others).await?;
         let report = report.map(|object| read_own(reads::REPORTS, &object, read::report)).transpose()?;
         let observed = Observed {

@@ -137,14 +137,7 @@ pub(super) async fn runs(
     declared: &BTreeMap<String, Declared>,
 ) -> Result<Vec<Run>, ObserveError> {
     let jobs = read_all(reads::JOBS, jobs, read::run)?;
-    let looks = stage != Stage::Leaving && jobs.iter().any(|job| job.ended.is_none());
-    let looked = async {
-        if looks {
-            stuck.look(source).await;
-        }
-        Ok::<(), ObserveError>(())
-    };
-    let runs = try_join_all(jobs.into_iter().map(|mut job| async move {
+    let mut runs = try_join_all(jobs.into_iter().map(|mut job| async move {
         if let Some(no_output) = job.ended.as_mut().and_then(|ended| ended.no_output.as_mut()) {
             *no_output = late(&job.name, stuck.of(&job.uid).as_deref());
         }
@@ -163,9 +156,9 @@ pub(super) async fn runs(
                 }
             }
         };
-        Ok(Run { job: job.name, uid: job.uid, labels: job.labels, state: run_state, stuck: None })
-    }));
-    let ((), mut runs) = tokio::try_join!(looked, runs)?;
+        Ok::<_, ObserveError>(Run { job: job.name, uid: job.uid, labels: job.labels, state: run_state, stuck: None })
+    }))
+    .await?;
     for run in runs.iter_mut().filter(|run| run.state == RunState::Running) {
         run.stuck = stuck.of(&run.uid);
     }

@@ -13,7 +13,9 @@ use super::json::{controller, text};
 use super::outputs::Source;
 use super::read;
 use super::reads::{PODS, Reads, Which};
+use crate::api::Phase;
 use crate::api::names::HOTFIX_UID;
+use crate::plan::observed::Hotfix;
 
 /// The most Jobs of which it is remembered; beyond it all are forgotten, and seen again at the next look.
 const JOBS_MAX: usize = 1024;
@@ -23,8 +25,12 @@ const JOBS_MAX: usize = 1024;
 pub(super) struct Stuck(Arc<Mutex<HashMap<String, String>>>);
 
 impl Stuck {
-    /// Looks at the pods of a hotfix's checks. They tell words only, so that nothing waits for a read that fails.
-    pub(super) async fn look(&self, source: &Source) {
+    /// Looks at the pods of a hotfix's checks in the phases in which there are some. They tell words only, so that nothing
+    /// depends on a read that fails.
+    pub(super) async fn look(&self, source: &Source, hotfix: &Hotfix) {
+        if !matches!(hotfix.status.phase, Some(Phase::Scanning | Phase::Analyzing | Phase::Verifying)) {
+            return;
+        }
         let reads = Reads { client: &source.client, namespace: &source.namespace };
         match reads.all(PODS, Which::Labels(format!("{HOTFIX_UID}={}", source.id.uid))).await {
             Ok(pods) => self.saw(&pods),
