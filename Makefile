@@ -82,8 +82,9 @@ lint: ## Check format and lints, and the licences of dependencies where cargo-de
 	cargo clippy --workspace --all-targets -- -D warnings
 	@if command -v cargo-deny >/dev/null; then cargo deny check; else echo 'cargo-deny is not installed: skipped'; fi
 
-down: ## Remove every trace of local clusters.
-	cargo run --quiet -p hotfix-e2e --bin local-cluster -- down --all
+down: ## Remove the demonstration's cluster and what died of others; ALL=1 every local cluster, also those in use.
+	@cargo build -p hotfix-e2e --bin local-cluster
+	@cargo run --quiet -p hotfix-e2e --bin local-cluster -- down $(if $(ALL),--all,--name demo --idle)
 
 image: ## Build the operator's image with a container engine: IMAGE=..., ENGINE=podman or docker.
 	$(ENGINE) build --file Containerfile --tag $(IMAGE) .

@@ -126,6 +126,13 @@ fn no_role_holds_a_wildcard_or_a_way_to_more_rights() {
 fn every_installation_leads_by_a_lease_of_its_own() {
     let leases: BTreeSet<_> = INSTALLS.iter().map(|path| argument(&parsed(path), "--lease-name")).collect();
     assert_eq!(leases.len(), INSTALLS.len(), "{leases:?}");
+    for path in INSTALLS {
+        let objects = parsed(path);
+        let installed = of_kind(&objects, "Lease");
+        assert_eq!(installed.len(), 1, "{path}: it goes with the installation");
+        assert_eq!(name(installed[0]), argument(&objects, "--lease-name"), "{path}");
+        assert!(installed[0]["spec"].is_null(), "{path}: nobody holds it, so the first replica leads at once");
+    }
 }
 
 #[test]

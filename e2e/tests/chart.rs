@@ -46,7 +46,8 @@ fn template(values: &[&str]) -> Output {
     let mut args = vec!["template", "hotfix-operator", "charts/hotfix-operator"];
     args.extend(["--namespace", NAMESPACE, "--kube-version", OLDEST]);
     for value in values {
-        args.extend([if value.contains("=[") { "--set-json" } else { "--set" }, *value]);
+        let json = value.contains("=[") || value.contains("={");
+        args.extend([if json { "--set-json" } else { "--set" }, *value]);
     }
     helm(&args)
 }
@@ -108,34 +109,168 @@ fn nonsense_is_refused_with_what_to_do_instead() {
         (&["watchNamespace=hotfix-system"], "Install the operator in a namespace of its own"),
         (&["checks.namespace=kube-system"], "check pods need a namespace of their own"),
         (
-            &[r#"registries=[{"host":"a","plainHttp":true,"ca":"-----BEGIN CERTIFICATE-----\nx"}]"#],
+            &[r#"registries=[{"host":"a:1","plainHttp":true,"ca":"-----BEGIN CERTIFICATE-----\nx"}]"#],
             "remove ca, or plainHttp",
         ),
-        (&[r#"registries=[{"host":"a"},{"host":"a","plainHttp":true}]"#], "a host is listed twice"),
-        (&[r#"registries=[{"host":"http://a"}]"#], "does not match pattern"),
+        (&[r#"registries=[{"host":"a:1"},{"host":"a:1","plainHttp":true}]"#], "a host is listed twice"),
+        (&[r#"registries=[{"host":"http://a"}]"#], r#"registries[0].host: "http://a" is no host as images have it"#),
+        (&[r#"registries=[{"host":"a:1"},{"host":"a"}]"#], r#"registries[1].host: "a" is no host"#),
+        (&[r#"registries=[{"host":"a:65536"}]"#], "write registry.corp or registry:5000"),
+        (&[r#"registries=[{"host":"a.b/path"}]"#], "without a path"),
+        (&[r#"registries=[{"host":"a.b","caFile":"/x"}]"#], "additional properties 'caFile' not allowed"),
+        (&[r#"registries=[{"host":"a.b","plainHttp":"no"}]"#], "got string, want boolean"),
+        (
+            &[r#"registries=[{"host":"a.b","ca":"/etc/ca.pem"}]"#],
+            "'/registries/0/ca': '/etc/ca.pem' does not match pattern",
+        ),
         (&["leaderElection.enabled=false"], "Set replicas to 1, or turn the election on"),
-        (&["replicas=0"], "minimum"),
+        (&["replicas=0"], "'/replicas': minimum: got 0, want 1"),
+        (&["replicas=6"], "'/replicas': maximum: got 6, want 5"),
+        (&["replicas=two"], "'/replicas': got string, want integer"),
     ];
-    for (values, sentence) in refusals {
-        let said = refused(values);
-        assert!(said.contains(sentence), "{values:?}: {said}");
+    each_is_refused(refusals);
+}
+
+#[test]
+fn values_that_the_api_server_would_refuse_later_are_refused_before() {
+    let refusals: &[(&[&str], &str)] = &[
+        (&["image.repository=r.example/operator:1.2"], "put a tag into image.tag, a digest into image.digest"),
+        (&["image.repository=https://r.example/operator"], "without https://"),
+        (&["image.repository=r.example/Operator"], r#"image.repository: "r.example/Operator" is no repository"#),
+        (
+            &[
+                "image.repository=r.example/operator@sha256:0000000000000000000000000000000000000000000000000000000000000000",
+            ],
+            "a digest into image.digest",
+        ),
+        (&["image.tag=a tag"], "'/image/tag': 'a tag' does not match pattern"),
+        (&["image.pullPolicy=always"], "value must be one of 'Always', 'IfNotPresent', 'Never'"),
+        (&["log=loud"], r#"log: "loud" is no filter: write off, error, warn, info, debug or trace"#),
+        (&["log=info\\,securityhotfix=loud"], "or target=level pairs such as info,securityhotfix=debug"),
+        (&["resources.limits.memory=lots"], "'/resources/limits/memory': 'lots' does not match pattern"),
+        (&["resources.requests.cpu=-1"], "'/resources/requests/cpu': minimum: got -1, want 0"),
+        (&["resources.requests.ram=1Gi"], "'/resources/requests': additional properties 'ram' not allowed"),
+        (&["resources.memory=1Gi"], "'/resources': additional properties 'memory' not allowed"),
+        (&["priorityClassName=Very High"], "'/priorityClassName': 'Very High' does not match pattern"),
+        (
+            &[r#"imagePullSecrets=[{"name":"My_Secret"}]"#],
+            "'/imagePullSecrets/0/name': 'My_Secret' does not match pattern",
+        ),
+        (&[r#"imagePullSecrets=["pull"]"#], "'/imagePullSecrets/0': got string, want object"),
+        (
+            &["registryCredentials.secretName=My_Secret"],
+            "'/registryCredentials/secretName': 'My_Secret' does not match pattern",
+        ),
+        (&["serviceAccount.name=a..b"], "'/serviceAccount/name': 'a..b' does not match pattern"),
+        (&["fullnameOverride=Operator"], "'/fullnameOverride': 'Operator' does not match pattern"),
+        (&["watchNamespace=Shop"], "'/watchNamespace': 'Shop' does not match pattern"),
+        (&["commonLabels.team=7"], "'/commonLabels/team': got number, want string"),
+        (&["podLabels.team=a b"], "'/podLabels/team': 'a b' does not match pattern"),
+        (&[r#"podLabels={"-team":"a"}"#], "'-team' does not match pattern"),
+        (&[r#"commonLabels={"app.kubernetes.io/name":"mine"}"#], "invalid propertyName 'app.kubernetes.io/name'"),
+        (&["podLabels.team=a", "commonLabels.team=b"], r#"podLabels: "team" is in commonLabels too"#),
+        (&[r#"podAnnotations={"a":true}"#], "'/podAnnotations/a': got boolean, want string"),
+        (&[r#"serviceAccount.annotations={"a b":"x"}"#], "'a b' does not match pattern"),
+        (&[r#"nodeSelector={"disk":true}"#], "'/nodeSelector/disk': got boolean, want string"),
+        (&[r#"tolerations=[{"key":"a","effect":"NoRun"}]"#], "'/tolerations/0/effect': value must be one of"),
+        (&["affinity.node.a=1"], "'/affinity': additional properties 'node' not allowed"),
+        (&["metrics.service.port=70000"], "'/metrics/service/port': maximum: got 70,000, want 65,535"),
+        (&["apiRequestTimeout=3"], "'/apiRequestTimeout': minimum: got 3, want 5"),
+        (&["crds.keep=maybe"], "'/crds/keep': got string, want boolean"),
+        (&["checks.networkPolicy.deny=true"], "'/checks/networkPolicy': additional properties 'deny' not allowed"),
+    ];
+    each_is_refused(refusals);
+}
+
+fn each_is_refused(refusals: &[(&[&str], &str)]) {
+    let told: Vec<String> = refusals
+        .iter()
+        .map(|(values, sentence)| (values, sentence, refused(values)))
+        .filter(|(_, sentence, said)| !said.contains(*sentence))
+        .map(|(values, sentence, said)| format!("{values:?}: not {sentence:?} but {said}"))
+        .collect();
+    assert!(told.is_empty(), "{}", told.join("\n"));
+}
+
+#[test]
+fn values_as_people_write_them_are_taken() {
+    for values in [
+        &["resources.limits.cpu=1", "resources.requests.memory=1.5Gi", "resources.limits.ephemeral-storage=500M"][..],
+        &["image.repository=registry.corp:5000/team/hotfix-operator", "image.tag=v1.2-3_x"],
+        &["image.repository=hotfix-operator", "log=warn\\,securityhotfix::plan=trace"],
+        &[r#"registries=[{"host":"localhost"},{"host":"10.0.0.1:5000"},{"host":"Registry.Corp"}]"#],
+        &[r#"podLabels={"example.com/team":"a.b_c","empty":""}"#, r#"podAnnotations={"example.com/x":"any text: {}"}"#],
+        &[r#"tolerations=[{"key":"a","operator":"Exists","effect":"NoExecute","tolerationSeconds":3}]"#],
+        &["apiRequestTimeout=0", "replicas=5", "priorityClassName=system-cluster-critical"],
+    ] {
+        rendered(values);
     }
+}
+
+/// What YAML would read as a number, a truth or nothing.
+#[test]
+fn names_that_look_like_something_else_stay_names() {
+    for odd in ["123", "1e3", "true", "null", "no"] {
+        let set: Vec<String> = [
+            "watchNamespace",
+            "serviceAccount.name",
+            "priorityClassName",
+            "registryCredentials.secretName",
+            "fullnameOverride",
+        ]
+        .iter()
+        .map(|key| format!("{key}={odd}"))
+        .chain([format!("checks.namespace={odd}-checks")])
+        .collect();
+        let mut args = vec!["template", "hotfix-operator", "charts/hotfix-operator", "--kube-version", OLDEST];
+        args.extend(["--namespace", NAMESPACE]);
+        set.iter().for_each(|value| args.extend(["--set-string", value]));
+        let output = helm(&args);
+        let text = String::from_utf8(output.stdout).expect("Helm prints text");
+        assert!(output.status.success(), "{odd}: {}", String::from_utf8_lossy(&output.stderr));
+        let names = ["name", "namespace", "serviceAccountName", "priorityClassName", "secretName"];
+        let bare = |line: &&str| {
+            let (key, value) = line.split_once(": ").unwrap_or_default();
+            let key = key.trim_start().trim_start_matches("- ");
+            value == odd && (names.contains(&key) || key.ends_with("/name") || key.ends_with(".name"))
+        };
+        let bare: Vec<_> = text.lines().filter(bare).collect();
+        assert!(bare.is_empty(), "{odd}: {bare:?}");
+        assert!(text.contains(&format!("priorityClassName: \"{odd}\"")), "{odd}");
+    }
+}
+
+#[test]
+fn the_lease_is_an_object_of_the_release_that_nobody_holds() {
+    let lease = |values: &[&str]| {
+        let text = rendered(values);
+        let mut leases = text.split("---\n").filter(|object| object.contains("\nkind: Lease\n")).map(str::to_owned);
+        (leases.next(), leases.next())
+    };
+    let (Some(lease_of_all), None) = lease(&[]) else { panic!("one Lease") };
+    assert!(lease_of_all.contains("\n  name: \"hotfix-operator\"\n"), "{lease_of_all}");
+    for unwanted in ["spec:", "helm.sh/chart", "app.kubernetes.io/version"] {
+        assert!(!lease_of_all.contains(unwanted), "an upgrade would write to it: {lease_of_all}");
+    }
+    let (Some(of_one), None) = lease(&["watchNamespace=shop"]) else { panic!("one Lease") };
+    assert!(of_one.contains("\n  name: \"hotfix-operator-shop\"\n"), "{of_one}");
+    assert_eq!(lease(&["leaderElection.enabled=false", "replicas=1"]), (None, None));
 }
 
 #[test]
 fn registries_reach_the_operator_with_their_authorities_beside_them() {
     let ca = r"-----BEGIN CERTIFICATE-----\nx\n-----END CERTIFICATE-----\n";
     let text = rendered(&[
-        &format!(r#"registries=[{{"host":"plain:5000","plainHttp":true}},{{"host":"own","ca":"{ca}"}}]"#),
+        &format!(r#"registries=[{{"host":"plain:5000","plainHttp":true}},{{"host":"own.corp","ca":"{ca}"}}]"#),
         "registryCredentials.secretName=pull",
     ]);
     for expected in [
         r#"{\"host\":\"plain:5000\",\"plainHttp\":true}"#,
-        r#"{\"caFile\":\"/etc/hotfix-operator/registries/ca-1.pem\",\"host\":\"own\",\"plainHttp\":false}"#,
+        r#"{\"caFile\":\"/etc/hotfix-operator/registries/ca-1.pem\",\"host\":\"own.corp\",\"plainHttp\":false}"#,
         "ca-1.pem: \"-----BEGIN CERTIFICATE-----",
         "--registries=/etc/hotfix-operator/registries/registries.json",
         "--registry-credentials=/etc/hotfix-operator/credentials/config.json",
-        "secretName: pull",
+        "secretName: \"pull\"",
     ] {
         assert!(text.contains(expected), "no {expected}");
     }
@@ -166,7 +301,7 @@ fn without_an_election_one_replica_is_replaced_and_never_doubled() {
     for expected in ["replicas: 1", "type: Recreate", "--leader-election=false"] {
         assert!(text.contains(expected), "no {expected}");
     }
-    for unwanted in ["--lease-name", "hotfix-operator-leader", "kind: PodDisruptionBudget"] {
+    for unwanted in ["--lease-name", "hotfix-operator-leader", "kind: Lease", "kind: PodDisruptionBudget"] {
         assert!(!text.contains(unwanted), "{unwanted} is rendered");
     }
 }

@@ -8,7 +8,9 @@ use std::process::{Child, Command, ExitStatus, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use hotfix_e2e::cluster::{Alive, Cluster, ClusterError, ClusterName, Layout, MARK, Node, Options, PAUSE_IMAGE};
+use hotfix_e2e::cluster::{
+    Alive, Cluster, ClusterError, ClusterName, Layout, MARK, Node, Options, PAUSE_IMAGE, Standing,
+};
 use k8s_openapi::api::core::v1::Pod;
 use kube::Api;
 use kube::api::{LogParams, PostParams};
@@ -122,6 +124,30 @@ fn what_is_left_when_everybody_is_killed_is_removed_by_the_next_boot_of_any_name
     assert_eq!(traces(&name), BTreeSet::new());
     drop(other);
     assert_eq!(traces(&named("test-alive")), BTreeSet::new());
+}
+
+#[test]
+fn what_others_use_or_have_kept_survives_the_removal_of_what_is_idle() {
+    let down = |name: &str| {
+        let output = Command::new(LOCAL_CLUSTER).args(["down", "--idle", "--name", name]).output().expect("it runs");
+        (output.status.success(), String::from_utf8_lossy(&output.stderr).into_owned())
+    };
+    let used = boot_control_plane("test-used");
+    boot_control_plane("test-kept").leave_running().expect("it stays");
+    boot_control_plane("test-looked-at").leave_running().expect("it stays");
+
+    let (done, said) = down("test-used");
+    assert!(!done && said.contains(&format!("test-used is in use by process {}", std::process::id())), "{said}");
+    let (done, said) = down("test-kept");
+    assert!(done && said.contains("cluster test-kept is gone"), "{said}");
+    assert!(said.contains("cluster test-used is left to process"), "{said}");
+    assert!(said.contains("test-looked-at was left up on purpose"), "{said}");
+
+    assert_eq!(traces(&named("test-kept")), BTreeSet::new());
+    assert_eq!(Cluster::standing(&named("test-kept")), None);
+    assert_eq!(Cluster::standing(&named("test-looked-at")), Some(Standing::Kept));
+    assert!(used.components().iter().all(|(_, _, alive)| *alive == Alive::Yes));
+    Cluster::remove(&named("test-looked-at")).expect("it goes");
 }
 
 #[test]

@@ -6,6 +6,7 @@ use kube::{CustomResource, KubeSchema};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::rules;
 use super::time::Duration;
 
 /// How to run one check. Exactly one of `scan`, `test` and `http` is set.
@@ -54,7 +55,7 @@ pub struct ScanCheck {
     /// How long one scan may take. Default: 10m.
     #[serde(default = "ten_minutes")]
     #[schemars(extend("maxLength" = 32))]
-    #[x_kube(validation = Rule::new("duration(self) >= duration('1s') && duration(self) <= duration('2h')").message("timeout must be between 1s and 2h"))]
+    #[x_kube(validation = rules::duration("90s, 10m or 1h30m", "1s", "2h"))]
     pub timeout: Duration,
     /// What runs.
     pub container: CheckContainer,
@@ -79,7 +80,7 @@ pub struct TestCheck {
     /// How long the test may take. Default: 10m.
     #[serde(default = "ten_minutes")]
     #[schemars(extend("maxLength" = 32))]
-    #[x_kube(validation = Rule::new("duration(self) >= duration('1s') && duration(self) <= duration('2h')").message("timeout must be between 1s and 2h"))]
+    #[x_kube(validation = rules::duration("90s, 10m or 1h30m", "1s", "2h"))]
     pub timeout: Duration,
     /// What runs.
     pub container: CheckContainer,
@@ -99,7 +100,8 @@ pub enum ReportFormat {
 #[serde(rename_all = "camelCase")]
 pub struct HttpCheck {
     /// Path and query. `$(ARG_<NAME>)` is replaced by the policy's argument. Example: `/healthz`.
-    #[schemars(length(min = 1, max = 512), pattern(r"^[/$]"))]
+    #[schemars(length(min = 1, max = 512))]
+    #[x_kube(validation = rules::path())]
     pub path: String,
     /// Port of the pod.
     #[schemars(range(min = 1, max = 65535))]
@@ -107,6 +109,7 @@ pub struct HttpCheck {
     /// Status codes that count as success. Default: [200].
     #[serde(default = "ok_status")]
     #[schemars(length(min = 1, max = 16), inner(range(min = 100, max = 599)))]
+    #[x_kube(validation = rules::distinct(None, "a status code is listed twice: write each once, such as [200, 204]"))]
     pub statuses: Vec<i32>,
     /// Text the body must contain. Default: none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -115,12 +118,12 @@ pub struct HttpCheck {
     /// Time between two questions to one pod. Default: 2s.
     #[serde(default = "two_seconds")]
     #[schemars(extend("maxLength" = 32))]
-    #[x_kube(validation = Rule::new("duration(self) >= duration('200ms') && duration(self) <= duration('5m')").message("interval must be between 200ms and 5m"))]
+    #[x_kube(validation = rules::duration("500ms, 2s or 1m", "200ms", "5m"))]
     pub interval: Duration,
     /// How long one answer may take. Default: 2s.
     #[serde(default = "two_seconds")]
     #[schemars(extend("maxLength" = 32))]
-    #[x_kube(validation = Rule::new("duration(self) >= duration('100ms') && duration(self) <= duration('30s')").message("timeout must be between 100ms and 30s"))]
+    #[x_kube(validation = rules::duration("500ms or 2s", "100ms", "30s"))]
     pub timeout: Duration,
     /// Consecutive successes of every pod that pass the check. Default: 3.
     #[serde(default = "three")]
@@ -139,9 +142,11 @@ pub struct HttpCheck {
 pub struct CheckContainer {
     /// Image of the scanner or test; pin it by digest.
     #[schemars(length(min = 1, max = 512))]
+    #[x_kube(validation = rules::image())]
     pub image: String,
     /// The program and its first arguments; required, since its standard output is captured by running it.
     #[schemars(length(min = 1, max = 64), inner(length(max = 4096)))]
+    #[x_kube(validation = rules::program())]
     pub command: Vec<String>,
     /// More arguments. Default: none.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -150,6 +155,7 @@ pub struct CheckContainer {
     /// More environment. Default: none.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 64))]
+    #[x_kube(validation = rules::distinct(Some("name"), "a variable is set twice: write each once"))]
     pub env: Vec<EnvVar>,
     /// Limits and requests. Default: requests 50m CPU and 64Mi, limits 1 CPU and 1Gi.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -157,10 +163,18 @@ pub struct CheckContainer {
     /// Volumes and where they are mounted. Default: none; the root file system is read-only, so a scanner that writes needs an emptyDir.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 16))]
+    #[x_kube(
+        validation = rules::distinct(Some("name"), "two volumes have one name: give each a name of its own"),
+        validation = rules::distinct(Some("mountPath"), "two volumes are mounted at one path: give each a mountPath of its own"),
+    )]
     pub volumes: Vec<CheckVolume>,
     /// Names of Secrets of the checks' namespace that hold registry credentials. Default: none.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 8), inner(length(min = 1, max = 253)))]
+    #[x_kube(
+        validation = rules::names("Secret", "registry-login"),
+        validation = rules::distinct(None, "a Secret is named twice: write each once"),
+    )]
     pub image_pull_secrets: Vec<String>,
 }
 
@@ -169,7 +183,8 @@ pub struct CheckContainer {
 #[serde(rename_all = "camelCase")]
 pub struct EnvVar {
     /// Name of the variable.
-    #[schemars(length(min = 1, max = 128), pattern(r"^[A-Za-z_][A-Za-z0-9_]*$"))]
+    #[schemars(length(min = 1, max = 128))]
+    #[x_kube(validation = rules::variable(), validation = rules::variable_is_free())]
     pub name: String,
     /// Its value.
     #[schemars(length(max = 4096))]
@@ -179,14 +194,17 @@ pub struct EnvVar {
 /// Compute resources of a check.
 #[derive(KubeSchema, Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
+#[x_kube(validation = rules::requests_within_limits())]
 pub struct Resources {
     /// The most it may use, by resource name. Example: `{cpu: "1", memory: 1Gi}`.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     #[schemars(extend("maxProperties" = 8, "additionalProperties" = {"type": "string", "maxLength": 64}))]
+    #[x_kube(validation = rules::quantities(), validation = rules::resource_names())]
     pub limits: BTreeMap<String, String>,
     /// What is set aside for it, by resource name.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     #[schemars(extend("maxProperties" = 8, "additionalProperties" = {"type": "string", "maxLength": 64}))]
+    #[x_kube(validation = rules::quantities(), validation = rules::resource_names())]
     pub requests: BTreeMap<String, String>,
 }
 
@@ -198,11 +216,12 @@ pub struct Resources {
 )]
 pub struct CheckVolume {
     /// Name of the volume.
-    #[schemars(length(min = 1, max = 63), pattern(r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$"))]
+    #[schemars(length(min = 1, max = 63))]
+    #[x_kube(validation = rules::label("volume", "cache"))]
     pub name: String,
     /// Absolute path it is mounted at; `/runner` is taken.
-    #[schemars(length(min = 2, max = 256), pattern(r"^/"))]
-    #[x_kube(validation = Rule::new("self != '/runner' && !self.startsWith('/runner/')").message("/runner is taken by the operator's own runner: mount it elsewhere"))]
+    #[schemars(length(min = 1, max = 256))]
+    #[x_kube(validation = rules::mount_path(), validation = rules::mount_elsewhere())]
     pub mount_path: String,
     /// True mounts it read-only; an emptyDir is always writable. Default: false.
     #[serde(default)]
@@ -227,6 +246,7 @@ pub struct CheckVolume {
 pub struct ConfigMapSource {
     /// Name of the ConfigMap.
     #[schemars(length(min = 1, max = 253))]
+    #[x_kube(validation = rules::name("ConfigMap", "scanner-rules"))]
     pub name: String,
 }
 
@@ -236,6 +256,7 @@ pub struct ConfigMapSource {
 pub struct SecretSource {
     /// Name of the Secret.
     #[schemars(length(min = 1, max = 253))]
+    #[x_kube(validation = rules::name("Secret", "registry-login"))]
     pub secret_name: String,
 }
 
@@ -245,6 +266,7 @@ pub struct SecretSource {
 pub struct PvcSource {
     /// Name of the claim.
     #[schemars(length(min = 1, max = 253))]
+    #[x_kube(validation = rules::name("PersistentVolumeClaim", "trivy-db"))]
     pub claim_name: String,
 }
 
@@ -255,6 +277,7 @@ pub struct EmptyDirSource {
     /// The most it may hold. Default: 1Gi.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 32))]
+    #[x_kube(validation = rules::size())]
     pub size_limit: Option<String>,
 }
 

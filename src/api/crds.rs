@@ -1,6 +1,8 @@
 //! The CustomResourceDefinitions, as they are installed.
 
-use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::{CustomResourceDefinition, JSON};
+use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::{
+    CustomResourceDefinition, JSON, JSONSchemaProps, JSONSchemaPropsOrArray, JSONSchemaPropsOrBool,
+};
 use kube::CustomResourceExt;
 use serde_json::Value;
 
@@ -8,7 +10,7 @@ use super::{HotfixPolicy, HotfixReport, SecurityCheck, SecurityHotfix};
 
 /// Every definition, in the order of their names.
 pub fn all() -> Vec<CustomResourceDefinition> {
-    vec![HotfixPolicy::crd(), HotfixReport::crd(), SecurityCheck::crd(), unobserved(SecurityHotfix::crd())]
+    vec![HotfixPolicy::crd(), unjudged(HotfixReport::crd()), SecurityCheck::crd(), unobserved(SecurityHotfix::crd())]
 }
 
 /// The file a definition is kept in.
@@ -53,9 +55,38 @@ fn unobserved(mut crd: CustomResourceDefinition) -> CustomResourceDefinition {
     crd
 }
 
+/// Takes the rules off what a record repeats of its hotfix: a record must hold what was asked for, also where it was asked
+/// for before there was a rule.
+fn unjudged(mut crd: CustomResourceDefinition) -> CustomResourceDefinition {
+    let schemas =
+        crd.spec.versions.iter_mut().filter_map(|version| version.schema.as_mut()?.open_api_v3_schema.as_mut());
+    schemas.for_each(without_rules);
+    crd
+}
+
+fn without_rules(schema: &mut JSONSchemaProps) {
+    schema.x_kubernetes_validations = None;
+    schema.properties.iter_mut().flat_map(|properties| properties.values_mut()).for_each(without_rules);
+    if let Some(JSONSchemaPropsOrArray::Schema(items)) = &mut schema.items {
+        without_rules(items);
+    }
+    if let Some(JSONSchemaPropsOrBool::Schema(values)) = &mut schema.additional_properties {
+        without_rules(values);
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_record_repeats_what_was_asked_for_without_judging_it() {
+        for crd in all() {
+            let text = serde_json::to_string(&crd).unwrap();
+            let judges = text.contains("x-kubernetes-validations");
+            assert_eq!(judges, crd.spec.names.kind != "HotfixReport", "{}", crd.spec.names.kind);
+        }
+    }
 
     #[test]
     fn a_new_hotfix_reads_as_not_observed() {

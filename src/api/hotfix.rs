@@ -4,6 +4,7 @@ use kube::{CustomResource, KubeSchema};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::rules;
 use super::status::SecurityHotfixStatus;
 use super::time::Moment;
 
@@ -57,6 +58,7 @@ pub struct SecurityHotfixSpec {
     pub staging: Staging,
     /// Why, for the approver now and the auditor later. Example: `Jinja2 XSS, upgrade to 3.1.6`.
     #[schemars(length(min = 1, max = 1024))]
+    #[x_kube(validation = rules::said("say why, such as: Jinja2 XSS, upgrade to 3.1.6"))]
     pub reason: String,
     /// True holds the rollout before its next step, up to the moment it takes hold of the Services. Later it delays nothing, and a condition says so. Default: false.
     #[serde(default)]
@@ -68,7 +70,8 @@ pub struct SecurityHotfixSpec {
 #[serde(rename_all = "camelCase")]
 pub struct Advisory {
     /// Every id the vulnerability is known by (CVE, GHSA, DSA, ...): scanners use different ones, and one that matches is enough. Example: `[CVE-2024-22195, GHSA-h5c8-rqwp-cp95]`.
-    #[schemars(length(min = 1, max = 16), inner(length(min = 3, max = 64), pattern(r"^[A-Za-z0-9][A-Za-z0-9._:-]*$")), extend("x-kubernetes-list-type" = "set"))]
+    #[schemars(length(min = 1, max = 16), inner(length(min = 3, max = 64)), extend("x-kubernetes-list-type" = "set"))]
+    #[x_kube(validation = rules::advisories())]
     pub ids: Vec<String>,
     /// How bad it is. Default: told by `cvss`, else not said.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -76,6 +79,7 @@ pub struct Advisory {
     /// CVSS vector. Example: `CVSS:3.1/AV:N/AC:L/PR:N/UI:R/S:C/C:L/I:L/A:N`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 8, max = 256))]
+    #[x_kube(validation = rules::cvss())]
     pub cvss: Option<String>,
     /// When it was published; the exposure told in the record counts from here too. Example: `2024-01-11T00:00:00Z`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -106,7 +110,8 @@ pub struct Target {
     #[serde(default)]
     pub kind: TargetKind,
     /// Name of the workload, in the namespace of the SecurityHotfix.
-    #[schemars(length(min = 1, max = 253), pattern(r"^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$"))]
+    #[schemars(length(min = 1, max = 253))]
+    #[x_kube(validation = rules::name("Deployment", "web"))]
     pub name: String,
 }
 
@@ -123,10 +128,12 @@ pub enum TargetKind {
 #[serde(rename_all = "camelCase")]
 pub struct ImageChange {
     /// Name of the container or init container in the Deployment's template.
-    #[schemars(length(min = 1, max = 63), pattern(r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$"))]
+    #[schemars(length(min = 1, max = 63))]
+    #[x_kube(validation = rules::label("container", "web"))]
     pub container: String,
     /// The patched image. A tag is resolved once, when the attempt begins, and only that digest is scanned, approved and run. Example: `registry.example/web@sha256:...`.
-    #[schemars(length(min = 1, max = 512), pattern(r"^[a-zA-Z0-9][a-zA-Z0-9._:/@-]*$"))]
+    #[schemars(length(min = 1, max = 512))]
+    #[x_kube(validation = rules::image())]
     pub image: String,
 }
 

@@ -12,6 +12,7 @@ pub mod names;
 mod policy;
 pub mod rbac;
 mod report;
+mod rules;
 mod status;
 pub mod time;
 

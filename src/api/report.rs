@@ -59,7 +59,7 @@ pub struct HotfixReportSpec {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 10))]
     pub history: Vec<AttemptSummary>,
-    /// How it ended.
+    /// How it ended; absent in a closed record of a hotfix that vanished before it came to an end.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub outcome: Option<Outcome>,
     /// When the record was closed; absent while the hotfix is under way.

@@ -6,6 +6,7 @@ use std::{io, panic};
 use thiserror::Error;
 use tracing::error;
 use tracing_subscriber::EnvFilter;
+use tracing_subscriber::filter::LevelFilter;
 
 /// The environment variable with the filter: a level, or target=level pairs.
 const VARIABLE: &str = "LOG";
@@ -51,6 +52,11 @@ pub fn said(panic: &(dyn Any + Send)) -> String {
 }
 
 fn filter(value: &str) -> Result<EnvFilter, BadFilter> {
+    // A word that is no level would be read as a target, of which everything is logged: LOG=loud would change nothing.
+    let is_level = |word: &str| word.is_empty() || word.contains('=') || word.parse::<LevelFilter>().is_ok();
+    if let Some(word) = value.split(',').map(str::trim).find(|word| !is_level(word)) {
+        return Err(BadFilter { value: value.to_owned(), problem: format!("{word:?} is no level") });
+    }
     // Later directives win over earlier ones of the same target.
     let directives = if value.is_empty() { DEFAULT.to_owned() } else { format!("{DEFAULT},{value}") };
     EnvFilter::try_new(directives).map_err(|error| BadFilter { value: value.to_owned(), problem: error.to_string() })
@@ -70,7 +76,9 @@ mod tests {
 
     #[test]
     fn a_filter_that_is_none_is_explained() {
-        let said = filter("securityhotfix=loud").unwrap_err().to_string();
-        assert!(said.contains("write a level"), "{said}");
+        for value in ["securityhotfix=loud", "loud", "info,securityhotfix"] {
+            let said = filter(value).unwrap_err().to_string();
+            assert!(said.contains("write a level"), "{said}");
+        }
     }
 }

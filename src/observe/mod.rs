@@ -236,7 +236,7 @@ impl Observer {
         let slices = [slices, slices_of(reads, &missed).await?].concat();
 
         let runs = runs((&self.outputs, &self.stuck), &source, stage, &jobs, &setup.declared).await?;
-        let strays = strays::with_jobs(checks, candidates, hotfix, &others).await?;
+        let strays = strays::with_leavings(reads, checks, candidates, hotfix, &others).await?;
         let report = report.map(|object| read_own(reads::REPORTS, &object, read::report)).transpose()?;
         let observed = Observed {
             replica_sets: controlled(&replica_sets, blue.as_ref(), green.as_ref(), hotfix),

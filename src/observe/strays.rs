@@ -6,11 +6,11 @@
 use std::collections::BTreeSet;
 
 use super::error::ObserveError;
-use super::reads::{self, Reads, Which, nameless, read_all};
+use super::reads::{self, Reads, Which, nameless, read_all, read_own};
 use super::{HotfixId, read, relevant};
 use crate::api::names::{self, HOTFIX_UID, RETRY, SLOT};
 use crate::api::{Leftover, Outcome};
-use crate::plan::observed::{Hotfix, Other, Pod, StrayJob, Strays, Workload};
+use crate::plan::observed::{Hotfix, Other, Pod, Report, StrayJob, Strays, Workload};
 use crate::plan::others::recent_slots;
 
 /// True while it matters what others left: before the promotion, and where an attempt is about to begin. A hotfix that
@@ -79,19 +79,22 @@ fn explained(candidates: &[Workload], pods: &[Pod], hotfix: &Hotfix, others: &[O
     hotfix.status.leftover.is_none() && slots.is_empty() && made_for.into_iter().all(known)
 }
 
-/// The candidates, and the check Jobs of those of their hotfixes that do not exist any more.
-pub(super) async fn with_jobs(
+/// The candidates, the check Jobs of those of their hotfixes that do not exist any more, and the record of the one that is
+/// being taken away.
+pub(super) async fn with_leavings(
+    reads: Reads<'_>,
     checks: Reads<'_>,
     candidates: Vec<Workload>,
     hotfix: &Hotfix,
     others: &[Other],
 ) -> Result<Strays, ObserveError> {
+    let report = record(reads, hotfix.status.leftover.as_ref()).await?;
     let made_for = candidates.iter().filter_map(|candidate| candidate.labels.get(HOTFIX_UID));
     let left = hotfix.status.leftover.as_ref().and_then(|left| left.hotfix.as_ref());
     let gone: BTreeSet<&String> =
         made_for.chain(left).filter(|uid| others.iter().all(|other| other.uid != **uid)).collect();
     if gone.is_empty() {
-        return Ok(Strays { candidates, jobs: Vec::new() });
+        return Ok(Strays { candidates, jobs: Vec::new(), report });
     }
     // As many as a namespace has candidates of one workload: two would be many.
     let uids: Vec<&str> = gone.iter().map(|uid| uid.as_str()).collect();
@@ -100,7 +103,15 @@ pub(super) async fn with_jobs(
         let hotfix = job.labels.remove(HOTFIX_UID)?;
         Some(StrayJob { name: job.name, uid: job.uid, hotfix })
     });
-    Ok(Strays { candidates, jobs: jobs.collect() })
+    Ok(Strays { candidates, jobs: jobs.collect(), report })
+}
+
+/// The record of the hotfix whose leavings are being taken away, where its name is known: the record's follows from it.
+async fn record(reads: Reads<'_>, left: Option<&Leftover>) -> Result<Option<Report>, ObserveError> {
+    let name = left.and_then(|left| Some(names::report(left.name.as_ref()?, left.hotfix.as_ref()?)));
+    let Some(name) = name else { return Ok(None) };
+    let report = reads.one(reads::REPORTS, &name).await?;
+    report.map(|object| read_own(reads::REPORTS, &object, read::report)).transpose()
 }
 
 #[cfg(test)]

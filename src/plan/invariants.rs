@@ -323,9 +323,8 @@ fn writes_are_fenced(o: &Observed, action: &Action) -> Option<String> {
         Action::Record { resource_version, .. }
         | Action::AddFinalizer { resource_version, .. }
         | Action::RemoveFinalizer { resource_version, .. } => *resource_version == o.hotfix.resource_version,
-        Action::WriteReport { resource_version, .. } => {
-            o.report.as_ref().is_some_and(|report| report.resource_version == *resource_version)
-        }
+        Action::WriteReport { resource_version, spec, .. } => left::records(o)
+            .any(|seen| (&seen.resource_version, &seen.hotfix_uid) == (resource_version, &spec.hotfix.uid)),
         Action::ResizeGreen { green, .. } => o.green.as_ref().is_some_and(|seen| seen.versioned() == *green),
         Action::FoldBack { blue, .. } | Action::Disown { blue, .. } => {
             o.blue.as_ref().is_some_and(|seen| seen.versioned() == *blue)

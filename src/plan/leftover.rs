@@ -7,13 +7,14 @@
 use jiff::Timestamp;
 
 use crate::api::names::{self, Mark};
-use crate::api::{Leftover, Reason};
+use crate::api::time::Moment;
+use crate::api::{HotfixReportSpec, Leftover, Reason};
 
 use super::decision::Note;
 use super::leaving::Leaving;
 use super::observed::{Map, Observed, Pod, Workload};
 use super::step::Step;
-use super::{others, stale, wayout};
+use super::{Action, others, stale, wayout};
 
 /// The next step of taking away what was found; `None` while nothing was.
 pub fn under_way(o: &Observed, now: Timestamp) -> Option<Step> {
@@ -30,7 +31,20 @@ pub fn under_way(o: &Observed, now: Timestamp) -> Option<Step> {
     }
     let leaving = Leaving::gone(o, left);
     let step = wayout::close(o, &leaving, now).or_else(|| wayout::clean(o, &leaving, now));
+    let step = step.or_else(|| close_record(o, left, now));
     Some(step.unwrap_or_else(|| over(format!("Nothing is left of what {who} made."))))
+}
+
+/// The record of who is gone ends here, since nobody else will end it. It has no outcome: none was recorded.
+fn close_record(o: &Observed, left: &Leftover, now: Timestamp) -> Option<Step> {
+    let report = o.strays.report.as_ref().filter(|report| report.spec.closed_at.is_none())?;
+    let uid = left.hotfix.as_ref().filter(|uid| **uid == report.hotfix_uid)?;
+    let spec = HotfixReportSpec { closed_at: Some(Moment::new(now)), ..report.spec.clone() };
+    Some(Step::act(Action::WriteReport {
+        name: names::report(left.name.as_ref()?, uid),
+        resource_version: report.resource_version.clone(),
+        spec: Box::new(spec),
+    }))
 }
 
 /// The next step that clears the workload of what hotfixes left that are gone; `None` once nothing is left.

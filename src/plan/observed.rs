@@ -395,6 +395,8 @@ pub struct Strays {
     pub candidates: Vec<Workload>,
     /// Check Jobs of those of these hotfixes that are gone.
     pub jobs: Vec<StrayJob>,
+    /// The record of the one whose leavings are being taken away.
+    pub report: Option<Report>,
 }
 
 /// A check Job of another hotfix.

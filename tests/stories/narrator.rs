@@ -210,8 +210,9 @@ fn end_state(world: &World) -> String {
         text.push_str("hotfix   gone\n");
     }
     for report in world.reports.values() {
-        let outcome = report.spec.outcome.map_or("open".to_owned(), |outcome| format!("{outcome:?}"));
-        let closed = if report.spec.closed_at.is_some() { "closed" } else { "not closed" };
+        let (none, closed) =
+            if report.spec.closed_at.is_some() { ("no outcome", "closed") } else { ("open", "not closed") };
+        let outcome = report.spec.outcome.map_or(none.to_owned(), |outcome| format!("{outcome:?}"));
         writeln!(text, "record   {outcome}, {closed}").unwrap();
     }
     writeln!(text, "pods     {}", pods(world)).unwrap();

@@ -171,7 +171,10 @@ impl World {
             uid: job.run.uid.clone(),
             hotfix: job.hotfix.clone(),
         });
-        Strays { candidates, jobs: jobs.collect() }
+        let left = hotfix.status.leftover.as_ref();
+        let report = left.and_then(|left| Some(names::report(left.name.as_ref()?, left.hotfix.as_ref()?)));
+        let report = report.and_then(|name| self.reports.get(&name).cloned());
+        Strays { candidates, jobs: jobs.collect(), report }
     }
 
     /// The second read: the hotfix, then everything else.

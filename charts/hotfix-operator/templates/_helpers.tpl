@@ -26,8 +26,8 @@ share them, so a release that watches one namespace carries that namespace's nam
 {{- end }}
 
 {{- define "hotfix.selector" -}}
-app.kubernetes.io/name: {{ include "hotfix.name" . }}
-app.kubernetes.io/instance: {{ .Release.Name }}
+app.kubernetes.io/name: {{ include "hotfix.name" . | quote }}
+app.kubernetes.io/instance: {{ .Release.Name | quote }}
 {{- end }}
 
 {{- define "hotfix.labels" -}}

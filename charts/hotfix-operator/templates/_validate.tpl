@@ -1,5 +1,21 @@
 {{/* Combinations that the schema cannot refuse, each with what to do instead. */}}
 {{- define "hotfix.validate" -}}
+{{- $port := "([1-9][0-9]{0,3}|[1-5][0-9]{4}|6[0-4][0-9]{3}|65[0-4][0-9]{2}|655[0-2][0-9]|6553[0-5])" }}
+{{- $label := "[A-Za-z0-9]([A-Za-z0-9-]*[A-Za-z0-9])?" }}
+{{- $host := printf "(%s([.]%s)*:%s|%s([.]%s)+)" $label $label $port $label $label }}
+{{- $part := "[a-z0-9]+(([.]|_|__|-+)[a-z0-9]+)*" }}
+{{- $level := "(off|error|warn|info|debug|trace)" }}
+{{- if not (regexMatch (printf "^(%s/)?%s(/%s)*$" $host $part $part) .Values.image.repository) }}
+{{- fail (printf "image.repository: %q is no repository: write it as registry.corp:5000/team/hotfix-operator, without https://, and put a tag into image.tag, a digest into image.digest." .Values.image.repository) }}
+{{- end }}
+{{- if not (regexMatch (printf "^([A-Za-z0-9_:]+=)?%s(,([A-Za-z0-9_:]+=)?%s)*$" $level $level) .Values.log) }}
+{{- fail (printf "log: %q is no filter: write off, error, warn, info, debug or trace, or target=level pairs such as info,securityhotfix=debug." .Values.log) }}
+{{- end }}
+{{- range $key, $_ := .Values.podLabels }}
+{{- if hasKey $.Values.commonLabels $key }}
+{{- fail (printf "podLabels: %q is in commonLabels too, which the pods have as well: write it once." $key) }}
+{{- end }}
+{{- end }}
 {{- $checks := include "hotfix.checksNamespace" . }}
 {{- if gt (len $checks) 63 }}
 {{- fail (printf "checks.namespace: %q is longer than a namespace's name may be (63): set a shorter one." $checks) }}
@@ -20,6 +36,9 @@
 {{- fail "replicas is more than 1 without leaderElection.enabled: every replica would act. Set replicas to 1, or turn the election on." }}
 {{- end }}
 {{- range $i, $registry := .Values.registries }}
+{{- if not (regexMatch (printf "^(localhost|%s)$" $host) $registry.host) }}
+{{- fail (printf "registries[%d].host: %q is no host as images have it: write registry.corp or registry:5000, with a dot or a port, without http:// and without a path." $i $registry.host) }}
+{{- end }}
 {{- if and $registry.plainHttp $registry.ca }}
 {{- fail (printf "registries[%d] (%s): a registry over plain HTTP has no certificate: remove ca, or plainHttp." $i $registry.host) }}
 {{- end }}

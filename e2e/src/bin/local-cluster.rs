@@ -5,7 +5,7 @@ use std::os::unix::process::CommandExt;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
-use hotfix_e2e::cluster::{Alive, ApiServer, Cluster, ClusterError, ClusterName, Node, Options};
+use hotfix_e2e::cluster::{Alive, ApiServer, Cluster, ClusterError, ClusterName, Node, Options, Standing};
 use hotfix_e2e::tools::Tool;
 
 /// A throw-away one-node Kubernetes cluster in a network namespace of its own. Needs root.
@@ -29,9 +29,12 @@ enum Action {
     },
     /// Remove the cluster and every trace of it, whatever state it is in.
     Down {
-        /// Every cluster of this machine.
+        /// Every cluster of this machine, also those that running processes use.
         #[arg(long)]
         all: bool,
+        /// Not if a running process uses it; and with it every cluster whose process has died, or of which nothing runs.
+        #[arg(long, conflicts_with = "all")]
+        idle: bool,
     },
     /// Wait until the process that booted the cluster has died, and remove it. Started by every boot; not for people.
     #[command(hide = true)]
@@ -72,7 +75,8 @@ fn act(name: &ClusterName, action: Action) -> Result<ExitCode, ClusterError> {
         Action::Up { control_plane_only } => {
             up(name, if control_plane_only { Node::ControlPlaneOnly } else { Node::Full })?;
         }
-        Action::Down { all } => {
+        Action::Down { idle: true, .. } => return down_idle(name),
+        Action::Down { all, .. } => {
             for name in if all { Cluster::list() } else { vec![name.clone()] } {
                 Cluster::remove(&name)?;
                 eprintln!("cluster {name} is gone");
@@ -103,10 +107,36 @@ fn up(name: &ClusterName, node: Node) -> Result<(), ClusterError> {
         Some(cluster) if cluster.node() == node => eprintln!("cluster {name} is up already"),
         _ => Cluster::boot(&Options { name: name.clone(), node, api: ApiServer::default() })?.leave_running()?,
     }
-    let this = std::env::args().next().unwrap_or_else(|| "local-cluster".to_owned());
-    eprintln!("reach it with:  {this} exec --name {name} -- kubectl get nodes");
-    eprintln!("remove it with: {this} down --name {name}");
+    eprintln!("reach it with:  {} -- kubectl get nodes", Cluster::command_line(name, "exec"));
+    eprintln!("remove it with: {}", Cluster::command_line(name, "down"));
     Ok(())
+}
+
+fn down_idle(name: &ClusterName) -> Result<ExitCode, ClusterError> {
+    for gone in Cluster::remove_idle(name)? {
+        eprintln!("cluster {gone} is gone");
+    }
+    let mut code = ExitCode::SUCCESS;
+    for other in Cluster::list() {
+        match Cluster::standing(&other) {
+            Some(Standing::Owned(owner)) if other == *name => {
+                eprintln!("cluster {other} is in use by process {}: end that, it takes the cluster with it", owner.pid);
+                code = ExitCode::FAILURE;
+            }
+            Some(Standing::Owned(owner)) => {
+                eprintln!("cluster {other} is left to process {}, which uses it", owner.pid)
+            }
+            Some(Standing::Kept) => {
+                eprintln!(
+                    "cluster {other} was left up on purpose; remove it: {}",
+                    Cluster::command_line(&other, "down")
+                );
+            }
+            // Gone, or begun, since they were listed.
+            Some(Standing::Dead) | None => {}
+        }
+    }
+    Ok(code)
 }
 
 fn all_alive(cluster: &Cluster) -> bool {

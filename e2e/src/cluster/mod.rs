@@ -61,6 +61,7 @@ pub use layout::{
 };
 pub use pause::IMAGE as PAUSE_IMAGE;
 pub use process::{Alive, MARK, ProcessId};
+pub use state::Standing;
 
 use crate::tools::Tool;
 use process::Running;
@@ -184,6 +185,20 @@ impl Cluster {
         state::layouts().iter().map(|layout| layout.name().clone()).collect()
     }
 
+    /// Whose a cluster is; none if there is no cluster of this name.
+    pub fn standing(name: &ClusterName) -> Option<Standing> {
+        let layout = Layout::of(name);
+        layout.folder().exists().then(|| state::standing(&layout))
+    }
+
+    /// The command line of `local-cluster` that acts on this cluster, by the path where it was built, so that it starts at once;
+    /// where it was not, by Cargo.
+    pub fn command_line(name: &ClusterName, action: &str) -> String {
+        let program = reaper::program().map(|program| program.display().to_string());
+        let program = program.unwrap_or_else(|| "cargo run -p hotfix-e2e --bin local-cluster --".to_owned());
+        format!("{program} {action} --name {name}")
+    }
+
     /// Waits until the process that owns the cluster has died, and removes the cluster: what `local-cluster reap` does.
     pub fn reap(name: &ClusterName) -> Result<(), ClusterError> {
         reaper::watch(&Layout::of(name))
@@ -192,6 +207,12 @@ impl Cluster {
     /// Removes a cluster by name, in whatever state it is, and whoever owns it. One that is not there is no error.
     pub fn remove(name: &ClusterName) -> Result<(), ClusterError> {
         state::remove(&Layout::of(name))
+    }
+
+    /// Removes a cluster by name unless a living process owns it, and with it every cluster that is dead: one whose owner has
+    /// died, or of which nothing runs. Says which there were.
+    pub fn remove_idle(name: &ClusterName) -> Result<Vec<ClusterName>, ClusterError> {
+        state::remove_idle(&Layout::of(name))
     }
 
     /// Removes the cluster and every trace of it.
@@ -312,8 +333,8 @@ impl Cluster {
 
     fn leave_up(&mut self) -> Result<(), ClusterError> {
         let name = self.name();
-        tell!("cluster {name} stays up: `local-cluster exec --name {name} -- kubectl get pods -A` looks into it");
-        tell!("cluster {name} is removed by `local-cluster down --name {name}`");
+        tell!("cluster {name} stays up. Look into it: {} -- kubectl get pods -A", Self::command_line(name, "exec"));
+        tell!("Remove it: {}", Self::command_line(name, "down"));
         self.disown()
     }
 

@@ -44,7 +44,7 @@ pub(super) fn watch(layout: &Layout) -> Result<(), ClusterError> {
 }
 
 /// The program, if it lies where Cargo puts it: beside this one, or above the folder of the test programs.
-fn program() -> Option<PathBuf> {
+pub(super) fn program() -> Option<PathBuf> {
     let this = std::env::current_exe().ok()?;
     let folders = this.ancestors().skip(1).take(2);
     folders.map(|folder| folder.join(PROGRAM)).find(|program| program.is_file())

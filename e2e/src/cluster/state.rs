@@ -16,7 +16,7 @@ use serde::{Deserialize, Serialize};
 use super::Node;
 use super::error::{ClusterError, Tried};
 use super::layout::{ClusterName, Layout, Subnet, clusters_dir};
-use super::process::{self, ProcessId};
+use super::process::{self, Alive, ProcessId};
 use super::{cgroups, machine, network};
 
 /// How long cgroups may stay busy after their last process has ended.
@@ -98,6 +98,51 @@ pub(super) fn layouts() -> Vec<Layout> {
     let mut names: Vec<ClusterName> = entries.filter_map(|entry| entry.file_name().to_str()?.parse().ok()).collect();
     names.sort();
     names.iter().map(Layout::of).collect()
+}
+
+/// Whose a cluster is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Standing {
+    /// A living process's, which removes it when it ends.
+    Owned(ProcessId),
+    /// Nobody's: it was left up for a look.
+    Kept,
+    /// Nobody's, and of no use any more: its owner has died, or nothing of it runs.
+    Dead,
+}
+
+/// Whose a cluster that has a folder is. A boot that is only just claiming it looks dead, unless the lock is held.
+pub(super) fn standing(layout: &Layout) -> Standing {
+    let Some(record) = Record::read(layout) else { return Standing::Dead };
+    let runs = || process::recorded(layout).iter().any(|(_, _, alive)| *alive == Alive::Yes);
+    match record.owner {
+        Some(owner) if owner.alive() => Standing::Owned(owner),
+        None if runs() => Standing::Kept,
+        _ => Standing::Dead,
+    }
+}
+
+/// Removes this cluster and every dead one, but none of a living process; says which there were.
+pub(super) fn remove_idle(layout: &Layout) -> Result<Vec<ClusterName>, ClusterError> {
+    let _lock = lock()?;
+    let (mut gone, mut in_use) = (Vec::new(), false);
+    for other in layouts() {
+        let this = other.name() == layout.name();
+        match standing(&other) {
+            Standing::Owned(_) => in_use |= this,
+            Standing::Kept if !this => {}
+            Standing::Kept | Standing::Dead => {
+                wipe(&other)?;
+                gone.push(other.name().clone());
+            }
+        }
+    }
+    if !in_use {
+        // What outlived a folder that somebody removed by hand.
+        wipe(layout)?;
+    }
+    sweep_machine();
+    Ok(gone)
 }
 
 /// Removes a cluster, whoever owns it.

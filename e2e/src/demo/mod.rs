@@ -11,8 +11,9 @@ use std::time::Duration;
 use serde::Serialize;
 
 use crate::app::faults::{Fault, Scheduled};
+use crate::cluster::{Cluster, ClusterError, ClusterName, Standing};
 use crate::images::catalogue::Web;
-use crate::lab::{Ground, Lab, LabError, Options, PolicyOptions, Profile, Programs, Scene};
+use crate::lab::{self, Ground, Lab, LabError, Options, PolicyOptions, Profile, Programs, Scene};
 pub use screen::Screen;
 use story::{Ended, Told};
 
@@ -73,6 +74,10 @@ impl Summary {
 
 /// Plays both stories.
 pub fn play(place: &Place, profile: Profile, afterwards: Afterwards, screen: &Screen) -> Result<Summary, LabError> {
+    if *place == Place::OwnCluster && !lab::attaches() {
+        let name = CLUSTER.parse()?;
+        refuse_a_cluster_in_use(Cluster::standing(&name), name)?;
+    }
     screen.title("Preparing: programs, a cluster, images, the operator");
     let options = Options { profile, ..Options::named(CLUSTER) };
     let lab = match place {
@@ -102,6 +107,19 @@ pub fn play(place: &Place, profile: Profile, afterwards: Afterwards, screen: &Sc
         }
     }
     played
+}
+
+/// A cluster that was kept is somebody's to look at.
+fn refuse_a_cluster_in_use(standing: Option<Standing>, name: ClusterName) -> Result<(), LabError> {
+    match standing {
+        Some(Standing::Kept) => Err(LabError::Unfit(format!(
+            "the cluster of an earlier demonstration is up, and was kept for a look. Look at it:\n  {} -- kubectl get \
+             shf,shfr -n {NAMESPACE} -o wide\nRemove it with `make down`; then there can be another",
+            Cluster::command_line(&name, "exec"),
+        ))),
+        Some(Standing::Owned(owner)) => Err(ClusterError::Busy { name, pid: owner.pid }.into()),
+        Some(Standing::Dead) | None => Ok(()),
+    }
 }
 
 async fn both(scene: &Scene<'_>, screen: &Screen) -> Result<Summary, LabError> {
@@ -145,4 +163,25 @@ async fn both(scene: &Scene<'_>, screen: &Screen) -> Result<Summary, LabError> {
 
 fn rounded(time: Duration) -> f64 {
     (time.as_secs_f64() * 1000.0).round() / 1000.0
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cluster::ProcessId;
+
+    #[test]
+    fn a_cluster_that_was_kept_is_not_replaced() {
+        let asked = |standing| refuse_a_cluster_in_use(standing, CLUSTER.parse().expect("a name"));
+        for free in [None, Some(Standing::Dead)] {
+            assert!(asked(free).is_ok(), "{free:?}");
+        }
+        let kept = asked(Some(Standing::Kept)).expect_err("somebody looks at it").to_string();
+        for told in ["exec --name demo -- kubectl get shf,shfr -n hotfix-demo", "Remove it with `make down`"] {
+            assert!(kept.contains(told), "{kept}");
+        }
+        let owned = Standing::Owned(ProcessId::this());
+        let busy = asked(Some(owned)).expect_err("somebody plays on it").to_string();
+        assert!(busy.contains(&format!("the running process {}", std::process::id())), "{busy}");
+    }
 }

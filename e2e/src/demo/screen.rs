@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 use securityhotfix::api::{Phase, Side, VerdictRecord, VerdictWord};
 
 use super::{CLUSTER, Place, Summary};
+use crate::cluster::Cluster;
 use crate::load::Snapshot;
 
 /// Where the lines go.
@@ -87,7 +88,9 @@ impl Screen {
     pub(super) fn kept(&self, place: &Place) {
         tell!("\nEverything stays up. Look at it:");
         let prefix = match place {
-            Place::OwnCluster => format!("cargo run -q -p hotfix-e2e --bin local-cluster -- exec --name {CLUSTER} -- "),
+            Place::OwnCluster => {
+                CLUSTER.parse().map_or_else(|_| String::new(), |name| Cluster::command_line(&name, "exec") + " -- ")
+            }
             Place::CurrentContext(_) => String::new(),
         };
         tell!("  {prefix}kubectl get shf,shfr -n {} -o wide", super::NAMESPACE);

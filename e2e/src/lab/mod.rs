@@ -125,8 +125,7 @@ impl Lab {
     pub fn up(options: &Options) -> Result<Self, LabError> {
         let programs = Programs::build(options.profile)?;
         let cluster = ClusterOptions::named(&options.name)?;
-        let attach = std::env::var("ATTACH").is_ok_and(|value| value == "1");
-        let found = attach.then(|| Cluster::attach(&cluster.name).ok()).flatten();
+        let found = attaches().then(|| Cluster::attach(&cluster.name).ok()).flatten();
         let cluster = match found {
             Some(cluster) => cluster,
             None => Cluster::boot(&cluster)?,
@@ -354,6 +353,11 @@ impl Lab {
             None => Err(LabError::Unfit("somebody still uses the lab".to_owned())),
         }
     }
+}
+
+/// Whether somebody wants a lab on a cluster that is up.
+pub fn attaches() -> bool {
+    std::env::var("ATTACH").is_ok_and(|value| value == "1")
 }
 
 /// Formats of reports, as a SecurityCheck names them.

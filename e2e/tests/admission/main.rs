@@ -4,6 +4,7 @@
 //! judges like the real thing: so no case depends on another.
 
 mod deed;
+mod grammar;
 mod guard;
 mod objects;
 mod scope;
@@ -19,7 +20,9 @@ use hyper::http::Request;
 use serde_json::{Value, json};
 
 use deed::{Case, Deed, Who, client_of, surprises};
-use objects::{DEPLOYMENTS, GREEN, HOTFIXES, PODS, REPLICA_SETS, REPORTS, SERVICES, blue, green, hotfix, service};
+use objects::{
+    DEPLOYMENTS, GREEN, HOTFIXES, PODS, POLICIES, REPLICA_SETS, REPORTS, SERVICES, blue, green, hotfix, service,
+};
 
 /// How long the API server and its controllers may take for what they do in milliseconds, on a machine that does other things.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -50,9 +53,45 @@ async fn tell(cluster: &Cluster) {
     all_end_well(cluster, "the record", guard::record()).await;
     all_end_well(cluster, "the operator", guard::operator()).await;
     all_end_well(cluster, "the definitions", specs::definitions()).await;
+    all_end_well(cluster, "what a hotfix cannot say", grammar::hotfixes()).await;
+    all_end_well(cluster, "what a policy cannot say", grammar::policies()).await;
+    all_end_well(cluster, "what a probe cannot say", grammar::probes()).await;
+    all_end_well(cluster, "what a container cannot be", grammar::containers()).await;
     examples(cluster);
     scope::what_is_collected(cluster).await;
     cost(cluster).await;
+    again(cluster).await;
+}
+
+/// Installed again after it was uninstalled. What the release made goes with it, the Lease of the one that led too, so that nobody
+/// waits for it to run out; the definitions stay, with the objects of their kinds. A Lease that an operator made itself is no
+/// obstacle.
+async fn again(cluster: &Cluster) {
+    const LEASES: &str = "/apis/coordination.k8s.io/v1/namespaces/hotfix-system/leases";
+    let admin = client_of(cluster, Who::Administrator.user()).await;
+    let operator = client_of(cluster, Who::Operator.user()).await;
+    let install = ["install", "hotfix-operator", "charts/hotfix-operator", "--namespace", "hotfix-system"];
+    let held = json!({"spec": {"holderIdentity": "a-pod-that-is-gone", "leaseDurationSeconds": 5}});
+    let led = Deed::merge(format!("{LEASES}/hotfix-operator"), held).attempt(&operator).await;
+    led.expect("the operator leads by the Lease of the release");
+    Deed::create(POLICIES, specs::policy()).attempt(&admin).await.expect("an administrator writes a policy");
+
+    helm(cluster, &["uninstall", "hotfix-operator", "--namespace", "hotfix-system", "--wait"]);
+    assert_eq!(list(&admin, LEASES).await, Vec::<Value>::new(), "the Lease went with the release");
+    assert_eq!(list(&admin, POLICIES).await.len(), 1, "the definitions stay, and what is of their kinds");
+
+    helm(cluster, &install);
+    let holders: Vec<Value> =
+        list(&admin, LEASES).await.iter().map(|lease| lease["spec"]["holderIdentity"].clone()).collect();
+    assert_eq!(holders, [Value::Null], "nobody is waited for");
+
+    helm(cluster, &["uninstall", "hotfix-operator", "--namespace", "hotfix-system", "--wait"]);
+    let left =
+        json!({"apiVersion": "coordination.k8s.io/v1", "kind": "Lease", "metadata": {"name": "hotfix-operator"}});
+    Deed::create(LEASES, left).attempt(&admin).await.expect("somebody leaves a Lease");
+    helm(cluster, &install);
+    helm(cluster, &["upgrade", "hotfix-operator", "charts/hotfix-operator", "--namespace", "hotfix-system"]);
+    assert_eq!(list(&admin, LEASES).await.len(), 1, "it is left to the operator");
 }
 
 /// Prints what the policies cost the API server. They see every pod and Deployment of a cluster, so it is worth knowing; it is

@@ -2,7 +2,7 @@
 
 use super::super::Action;
 use super::super::action::Target;
-use super::super::observed::{Map, Observed, Workload};
+use super::super::observed::{Map, Observed, Report, Workload};
 use crate::api::Leftover;
 use crate::api::names;
 
@@ -25,6 +25,12 @@ pub(super) fn is_left(o: &Observed, slot: Option<&String>) -> bool {
 /// The candidate this deletes, as it was seen: this hotfix's own or a stray.
 pub(super) fn deleted_candidate<'a>(o: &'a Observed, target: &Target) -> Option<&'a Workload> {
     o.green.iter().chain(&o.strays.candidates).find(|seen| seen.uid == target.uid)
+}
+
+/// The records that may be written: this hotfix's own, and that of the one whose leavings are being taken away.
+pub(super) fn records(o: &Observed) -> impl Iterator<Item = &Report> {
+    let gone = leftover(o).and_then(|left| left.hotfix.as_ref());
+    o.report.iter().chain(o.strays.report.as_ref().filter(|report| gone == Some(&report.hotfix_uid)))
 }
 
 /// Only what is of no hotfix that exists is taken for left behind, and nothing else is begun while it is taken away.

@@ -186,6 +186,13 @@ fn contradictions(kind: Option<Kind>, good: &Value) -> Vec<Mutant> {
         add("the name of the runner's own volume", &|object| {
             volumes(object, json!([{"name": "runner", "mountPath": "/v", "emptyDir": {}}]));
         });
+        add("a variable of the operator", &|object| {
+            object["spec"][word]["container"]["env"] = json!([{"name": "IMAGE", "value": "x"}]);
+        });
+        add("a resource of another name", &|object| {
+            object["spec"][word]["container"]["resources"] =
+                json!({"limits": {"ram": "1Gi"}, "requests": {"ram": "1Gi"}});
+        });
         add("a request beyond its limit", &|object| {
             object["spec"][word]["container"]["resources"] =
                 json!({"limits": {"cpu": "1"}, "requests": {"cpu": "2", "memory": "64Mi"}});
