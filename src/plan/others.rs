@@ -85,8 +85,7 @@ pub fn claimed(o: &Observed, claim: &Claim) -> Trouble {
 
 /// A hotfix that is gone, for people.
 pub fn who_left(left: &Leftover) -> String {
-    let named = |name: &Option<String>| name.clone().filter(|name| !name.is_empty());
-    match named(&left.name).or_else(|| named(&left.hotfix)) {
+    match [&left.name, &left.hotfix].into_iter().flatten().find(|name| !name.is_empty()) {
         Some(name) => format!("hotfix {name}"),
         None => "a hotfix that nothing names any more".to_owned(),
     }

@@ -80,10 +80,14 @@ impl Narrator {
             return;
         }
         if let Action::Record { status, .. } = action {
-            status.conditions.iter().for_each(|condition| sentences(&condition.message));
+            for condition in &status.conditions {
+                sentences(&condition.message);
+            }
             self.record(&old, status);
         }
-        notes.iter().for_each(|note| sentences(&note.text));
+        for note in notes {
+            sentences(&note.text);
+        }
         for note in notes {
             let weight = if note.weight == Weight::Warning { "WARNING" } else { "event" };
             self.detail(weight, &format!("{}: {}", note.reason.as_str(), note.text));
