@@ -224,15 +224,18 @@ fn names_that_look_like_something_else_stay_names() {
         .collect();
         let mut args = vec!["template", "hotfix-operator", "charts/hotfix-operator", "--kube-version", OLDEST];
         args.extend(["--namespace", NAMESPACE]);
-        set.iter().for_each(|value| args.extend(["--set-string", value]));
+        for value in &set {
+            args.extend(["--set-string", value]);
+        }
         let output = helm(&args);
         let text = String::from_utf8(output.stdout).expect("Helm prints text");
         assert!(output.status.success(), "{odd}: {}", String::from_utf8_lossy(&output.stderr));
         let names = ["name", "namespace", "serviceAccountName", "priorityClassName", "secretName"];
+        let labels = ["app.kubernetes.io/name", "app.kubernetes.io/instance", "kubernetes.io/metadata.name"];
         let bare = |line: &&str| {
             let (key, value) = line.split_once(": ").unwrap_or_default();
             let key = key.trim_start().trim_start_matches("- ");
-            value == odd && (names.contains(&key) || key.ends_with("/name") || key.ends_with(".name"))
+            value == odd && (names.contains(&key) || labels.contains(&key))
         };
         let bare: Vec<_> = text.lines().filter(bare).collect();
         assert!(bare.is_empty(), "{odd}: {bare:?}");

@@ -124,7 +124,7 @@ fn down_idle(name: &ClusterName) -> Result<ExitCode, ClusterError> {
                 code = ExitCode::FAILURE;
             }
             Some(Standing::Owned(owner)) => {
-                eprintln!("cluster {other} is left to process {}, which uses it", owner.pid)
+                eprintln!("cluster {other} is left to process {}, which uses it", owner.pid);
             }
             Some(Standing::Kept) => {
                 eprintln!(

@@ -127,7 +127,8 @@ fn strings(schema: &Value, value: &Value, bound: &dyn Fn(&str) -> Option<usize>,
         set("not one of them", json!("Nonsense"));
         set("one of them in lower case", json!(good.to_lowercase()));
     }
-    if schema.get("pattern").is_some() {
+    let rules = schema["x-kubernetes-validations"].to_string();
+    if schema.get("pattern").is_some() || rules.contains("matches(") {
         set("against its pattern", json!(format!("{good} !")));
     }
     if schema["format"] == "date-time" {
@@ -135,7 +136,7 @@ fn strings(schema: &Value, value: &Value, bound: &dyn Fn(&str) -> Option<usize>,
             set(&format!("the time {odd}"), json!(odd));
         }
     }
-    if schema.get("x-kubernetes-validations").is_some() {
+    if rules.contains("duration(") {
         for odd in ["-1s", "0s", "1e9h", "99999999h", "9223372036854775807h", "1h1h", "10", "5m ", "1.5h", "1us"] {
             set(&format!("the duration {odd}"), json!(odd));
         }
