@@ -7,7 +7,6 @@ use crate::api::Reason;
 use crate::api::image::{ImageRef, allowed};
 use crate::api::names::{self, Mark, POD_TEMPLATE_HASH, SLOT};
 
-use super::facts::ENDPOINTSLICE_CONTROLLER;
 use super::observed::{Observed, Pod, Policy, Service, Workload};
 use super::selector;
 use super::step::Trouble;
@@ -281,12 +280,7 @@ pub fn one_service(input: &Input<'_>, service: &Service) -> Option<Trouble> {
             ),
         ));
     }
-    let foreign = observed.slices.iter().find(|slice| {
-        slice.service == *name
-            && slice.managed_by != ENDPOINTSLICE_CONTROLLER
-            && slice.endpoints.iter().any(|e| e.ready)
-    });
-    foreign.map(|slice| {
+    observed.foreign_slice(name).map(|slice| {
         Trouble::person(
             Reason::ForeignEndpoints,
             format!("Service {name} has endpoints managed by {}, which do not follow its selector; remove them, or change the image directly.", slice.managed_by),

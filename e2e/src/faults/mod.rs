@@ -6,6 +6,7 @@
 //! found.
 
 pub mod cost;
+pub mod dice;
 pub mod ending;
 pub mod fault;
 pub mod ground;

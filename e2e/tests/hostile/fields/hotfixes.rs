@@ -12,10 +12,10 @@ use serde_json::{Value, json};
 
 use super::mutants::Mutant;
 use super::world::{Field, Stand};
-use super::{Ends, goods};
+use super::{Ends, goods, told};
 
-/// A rollout takes half a minute where it is alone.
-const PATIENCE: Duration = Duration::from_secs(150);
+/// A rollout takes half a minute where it is alone; here a hundred begin at once.
+const PATIENCE: Duration = Duration::from_secs(600);
 
 /// How long it is counted what those that wait cost.
 const IDLE: Duration = Duration::from_secs(5);
@@ -57,7 +57,7 @@ pub async fn play(lane: &Lane<'_>, mutants: &[Mutant]) -> Result<Ends, LabError>
             Stand::UnderWay(why) => suspended && why.ends_with("Suspended"),
             Stand::Unseen => false,
         };
-        let about = format!("hotfix {} {}", mutant.field, mutant.what);
+        let about = told(None, mutant);
         match field.until(name, PATIENCE, settled).await {
             Stand::Over(how) => {
                 eprintln!("{about}: {how}");

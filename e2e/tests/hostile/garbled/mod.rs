@@ -10,6 +10,7 @@ use hotfix_e2e::faults::ending;
 use hotfix_e2e::faults::lane::Lane;
 use hotfix_e2e::lab::LabError;
 
+use super::{chosen, setting};
 use garbles::{GARBLES, Garble};
 use play::{Played, locked};
 
@@ -17,12 +18,14 @@ pub const LANES: usize = 10;
 
 type Order = Option<(Garble, &'static str)>;
 
-/// Plays every change once, in one of the phases it makes sense in, each in another; with `ALL=1` in all of them. `ONLY=slot`
-/// plays those whose line in the table contains the word.
+/// Plays every change once, in one of the phases it makes sense in, each in another; with `ALL=1` in all of them.
 pub async fn play(lanes: &[Lane<'_>]) -> Result<Vec<String>, LabError> {
     let orders = Mutex::new(orders());
     let done = Mutex::new(Vec::new());
     let all = locked(&orders).len();
+    for lane in lanes {
+        play::prepare(lane).await?;
+    }
     let played = futures::future::join_all(lanes.iter().map(async |lane| {
         let next = || locked(&orders).pop_front();
         while let Some(order) = next() {
@@ -43,17 +46,15 @@ pub async fn play(lanes: &[Lane<'_>]) -> Result<Vec<String>, LabError> {
     Ok(judged(&done))
 }
 
+/// The changes in the phases they are played in, the untouched run first.
 fn orders() -> VecDeque<Order> {
-    let set = |name: &str| std::env::var(name).ok().filter(|value| !matches!(value.as_str(), "" | "0"));
-    let all = set("ALL").is_some();
-    let only = set("ONLY");
-    let chosen = GARBLES.iter().enumerate().flat_map(|(nth, garble)| {
+    let all = setting("ALL").is_some();
+    let orders = GARBLES.iter().enumerate().flat_map(|(nth, garble)| {
         let place = nth % garble.phases.len();
         let phases = garble.phases.iter().enumerate().filter(move |(at, _)| all || *at == place);
         phases.map(move |(_, phase)| Some((*garble, *phase)))
     });
-    let asked = |order: &Order| only.as_ref().is_none_or(|word| told(order).contains(word.as_str()));
-    std::iter::once(None).chain(chosen.filter(asked)).collect()
+    std::iter::once(None).chain(chosen(orders.collect(), told)).collect()
 }
 
 fn told(order: &Order) -> String {
@@ -74,7 +75,11 @@ fn judged(done: &[(Order, Played)]) -> Vec<String> {
         let differs = untouched.map(|it| ending::differences("", &it.end, &played.end)).unwrap_or_default();
         let outcome = match (played.outcome.as_str(), differs.is_empty()) {
             ("Remediated", true) => "as untouched".to_owned(),
-            ("Remediated", false) => format!("Remediated, but {}", differs.join("; ")),
+            ("Remediated", false) => {
+                let outcome = format!("Remediated, but {}", differs.join("; "));
+                wrong.push(format!("{}: {outcome}", told(order)));
+                outcome
+            }
             (other, _) => other.to_owned(),
         };
         if outcome == "as untouched" {
