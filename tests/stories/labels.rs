@@ -73,3 +73,12 @@ fn pods_that_are_nobodys_are_closed_and_told() {
         .when(left_behind, "somebody deletes the pod", World::delete_stray_pods)
         .tell("pod_without_hash");
 }
+
+#[test]
+fn a_claim_in_the_name_of_nobody_goes_too() {
+    Story::of("Somebody writes a holder that does not exist into the claim while the candidate serves")
+        .when(verifying, "somebody writes another holder into the claim", |w: &mut World| {
+            w.leases.values_mut().for_each(|claim| claim.holder = "nobody".to_owned());
+        })
+        .tell("claim_of_nobody");
+}

@@ -13,10 +13,11 @@ use hotfix_e2e::faults::operator::Operators;
 use hotfix_e2e::faults::people::{People, is_restless};
 use hotfix_e2e::faults::proxy::{Hooks, Ledger, Proxy, Script};
 use hotfix_e2e::faults::scenario::{self, HOTFIX, Scenario, WORKLOAD};
-use hotfix_e2e::faults::world::{History, Kind, World, condition, list, text, version};
+use hotfix_e2e::faults::world::{History, Kind, World, condition, label, list, text, version};
 use hotfix_e2e::lab::LabError;
 use kube::Client;
-use securityhotfix::api::names::OPEN;
+use securityhotfix::api::names::{HOTFIX_UID, OPEN};
+use securityhotfix::plan::jobs::CHECK;
 use serde_json::{Map, Value, json};
 
 use super::garbles::{Garble, How, On, POLICY};
@@ -274,6 +275,7 @@ async fn to_the_end(
         if missing.is_empty() && !restless && idle {
             return told;
         }
+        let_checks_go(lane).await;
         match (reason, &stalled) {
             (Some(reason), Some((since, known))) if reason == *known => {
                 if since.elapsed() > STALLED && reason == "LeftBehind" {
@@ -293,6 +295,27 @@ async fn to_the_end(
             wrong.push(format!("it does not end: {}", missing.join("; ")));
             return told;
         }
+    }
+}
+
+/// What becomes of checks that nothing names any more, after the end: a Job goes by its own time to live, which is an hour and is
+/// not waited for here. A pod of one whose owner was taken off stays, ended: it is the one thing that the operator leaves.
+async fn let_checks_go(lane: &Lane<'_>) {
+    let left: Vec<(bool, String)> = lane.shared.watcher.look(&lane.name, |world| {
+        let ended = world.get(Kind::Hotfix, HOTFIX).is_some_and(|hotfix| condition(hotfix, "Finished") == "True");
+        let unnamed = |job: &&Value| {
+            label(job, HOTFIX_UID).is_none() && job.pointer("/spec/ttlSecondsAfterFinished") != Some(&json!(0))
+        };
+        let jobs = world.all(Kind::Job).filter(unnamed).map(|job| (true, path(Kind::Job, job)));
+        let nobodys = |pod: &&Value| label(pod, CHECK).is_some() && list(pod, "/metadata/ownerReferences").is_empty();
+        let pods = world.all(Kind::Pod).filter(nobodys).map(|pod| (false, path(Kind::Pod, pod)));
+        if ended { jobs.chain(pods).collect() } else { Vec::new() }
+    });
+    for (of_job, path) in left {
+        let ttl = json!({"spec": {"ttlSecondsAfterFinished": 0}});
+        let deed = if of_job { Deed::merge_custom(path, ttl) } else { Deed::delete(path) };
+        // It may have gone in between.
+        let _ = deed.attempt(&lane.shared.admin).await;
     }
 }
 

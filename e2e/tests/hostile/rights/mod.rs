@@ -74,7 +74,11 @@ fn stories() -> Vec<Story> {
     let leads = |right: &&Right| matches!(right.reach(), Reach::Own | Reach::Lease);
     // Only a second event of one kind is a patch: that takes a second attempt.
     let again = |right: &&Right| right.resource == "events" && right.verb == "patch";
-    let first = |right: &Right| Taking { right: right.clone(), after: None, refusals: 1 };
+    // What is listed for a watch too is taken when that is open: before, nothing is looked at, and the log alone can tell.
+    let first = |right: &Right| {
+        let watched = right.verb == "list" && matches!(&*right.resource, "hotfixpolicies" | "securitychecks");
+        Taking { right: right.clone(), after: watched.then_some("claim"), refusals: 1 }
+    };
     let plain: Vec<&Right> = all.iter().filter(|right| !leads(right) && !again(right)).collect();
     let share = |nth: usize| plain.iter().skip(nth).step_by(SHARES).map(|right| first(right)).collect();
     let mut stories: Vec<Story> = (0..SHARES).map(|nth| Story::healthy(share(nth))).collect();

@@ -158,7 +158,9 @@ impl Taker {
     }
 
     async fn follow(self: Arc<Self>, taking: Taking, before: Before, from: (usize, usize), turn: OwnedMutexGuard<()>) {
-        let (from, said) = from;
+        let (place, said) = from;
+        // The call itself may have waited for long, and others were refused then for want of another right.
+        let from = self.ledger(Ledger::calls);
         let begun = Instant::now();
         let mut told = Told::Nowhere;
         let told_enough = |told| match told {
@@ -166,7 +168,7 @@ impl Taker {
             Told::Log => is_told_by_the_log(&taking) || self.has_ended_well(),
             Told::Nowhere => false,
         };
-        let refused = || self.ledger(|ledger| ledger.answered_with(403, from));
+        let refused = || self.ledger(|it| it.answered_with(403, from) + usize::from(it.is_answered_with(403, place)));
         let enough = |told| begun.elapsed() >= AWAY && refused() >= taking.refusals && told_enough(told);
         while !enough(told) && begun.elapsed() < CAP {
             if told != Told::Condition && self.is_in_a_condition(&taking.right) {
