@@ -8,7 +8,9 @@ use std::sync::Mutex;
 
 use hotfix_e2e::faults::ending;
 use hotfix_e2e::faults::lane::Lane;
+use hotfix_e2e::faults::scenario::HOTFIX;
 use hotfix_e2e::lab::LabError;
+use serde_json::Value;
 
 use super::{chosen, setting};
 use garbles::{GARBLES, Garble};
@@ -64,6 +66,18 @@ fn told(order: &Order) -> String {
     }
 }
 
+/// The end but for the record that a selector was set again, and whether there was one.
+fn without_setting_again(end: &Value) -> (Value, bool) {
+    let mut end = end.clone();
+    let milestones = end.pointer_mut(&format!("/hotfixes/{HOTFIX}/has")).and_then(Value::as_array_mut);
+    let set_again = milestones.is_some_and(|milestones| {
+        let before = milestones.len();
+        milestones.retain(|it| it != "reassert");
+        milestones.len() < before
+    });
+    (end, set_again)
+}
+
 fn judged(done: &[(Order, Played)]) -> Vec<String> {
     let untouched = done.iter().find(|(order, _)| order.is_none()).map(|(_, played)| played);
     let mut wrong = Vec::new();
@@ -72,8 +86,10 @@ fn judged(done: &[(Order, Played)]) -> Vec<String> {
     for (order, played) in done {
         wrong.extend(played.wrong.iter().map(|what| format!("{}: {what}", told(order))));
         let Some((garble, phase)) = order else { continue };
-        let differs = untouched.map(|it| ending::differences("", &it.end, &played.end)).unwrap_or_default();
+        let (end, set_again) = without_setting_again(&played.end);
+        let differs = untouched.map(|it| ending::differences("", &it.end, &end)).unwrap_or_default();
         let outcome = match (played.outcome.as_str(), differs.is_empty()) {
+            ("Remediated", true) if set_again => "set again, as is on record, then Remediated".to_owned(),
             ("Remediated", true) => "as untouched".to_owned(),
             ("Remediated", false) => {
                 let outcome = format!("Remediated, but {}", differs.join("; "));
