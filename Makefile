@@ -41,12 +41,13 @@ test: unit ## Run all tests, also those on a real cluster (root, Go).
 	cargo run --quiet --profile explore -p hotfix-explorer -- small
 	cargo test --profile explore -p hotfix-explorer
 	cargo test -p hotfix-e2e --lib --bins --test admission --test chart --test cluster --test writes --test leaders --test rollouts
+	$(MAKE) hostile N=20
 	$(MAKE) faults N=120 MUTANTS=0
 
 rollouts: ## Play whole rollouts on a real cluster (root, Go); ONLY="kill drain" chooses some by their names.
 	cargo test -p hotfix-e2e --test rollouts -- $(ONLY)
 
-hostile: ## Take rights away, make every field wrong, garble what is read (root, Go); ONLY="rights fields garbled" chooses.
+hostile: ## Take rights away, make every field wrong, garble what is read (root, Go). ONLY="rights fields" N=20 CHANGE=slot ALL=1 SEED=7
 	cargo test -p hotfix-e2e --test hostile -- $(ONLY)
 
 faults: ## Let single calls to a real API server go wrong (root, Go). N=120 ALL=1 PART=3/10 SEED=7 LANES=8 PLAN='...' SCENARIOS=...

@@ -82,7 +82,10 @@ pub struct Advisory {
     #[x_kube(validation = rules::cvss())]
     pub cvss: Option<String>,
     /// When it was published; the exposure told in the record counts from here too. Example: `2024-01-11T00:00:00Z`.
+    // The API server takes a list for a time until a rule reads it, and no status of the object can be written then; and a
+    // time in the year 9999 is beyond what can be reckoned with in every time zone.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[x_kube(validation = Rule::new("self.getFullYear() >= 1990 && self.getFullYear() < 9999").message("publishedAt must be a time from 1990 on and before 9999"))]
     pub published_at: Option<Moment>,
     /// True when it is known to be exploited in the wild. Default: false.
     #[serde(default)]

@@ -24,16 +24,24 @@ where
         .default_backoff()
 }
 
-/// What a watch tells, up to its first error and with it.
+/// What a watch tells, up to its first error and with it. That a list begins is told with what it holds: whatever is told ends
+/// a back-off, and a list that is refused would be asked for again every second.
 fn until_broken<K>(
     watch: impl Stream<Item = Result<Event<K>, watcher::Error>> + Send + 'static,
-) -> impl Stream<Item = Result<Event<K>, watcher::Error>> + Send {
-    stream::unfold(Some(Box::pin(watch)), async |watch| {
+) -> impl Stream<Item = Result<Event<K>, watcher::Error>> + Send
+where
+    K: Send + 'static,
+{
+    let told = stream::unfold((Some(Box::pin(watch)), None), async |(watch, begun)| {
         let mut watch = watch?;
-        let event = watch.next().await?;
-        let next = event.is_ok().then_some(watch);
-        Some((event, next))
-    })
+        let next = match watch.next().await? {
+            Ok(Event::Init) => (Vec::new(), (Some(watch), Some(Event::Init))),
+            Ok(event) => (begun.into_iter().chain([event]).map(Ok).collect(), (Some(watch), None)),
+            Err(error) => (vec![Err(error)], (None, None)),
+        };
+        Some(next)
+    });
+    told.flat_map(stream::iter)
 }
 
 #[cfg(test)]
@@ -67,6 +75,15 @@ mod tests {
             return (StatusCode::TOO_MANY_REQUESTS, refusal.to_string()).into_response();
         }
         std::future::pending().await
+    }
+
+    #[tokio::test]
+    async fn a_list_that_is_refused_tells_nothing_that_would_end_a_back_off() {
+        let tell = async |events: Vec<Result<Event<ConfigMap>, watcher::Error>>| -> Vec<bool> {
+            until_broken(stream::iter(events)).map(|event| event.is_ok()).collect().await
+        };
+        assert_eq!(tell(vec![Ok(Event::Init), Err(watcher::Error::NoResourceVersion)]).await, [false]);
+        assert_eq!(tell(vec![Ok(Event::Init), Ok(Event::InitDone)]).await, [true, true]);
     }
 
     #[tokio::test]

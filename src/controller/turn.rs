@@ -118,10 +118,11 @@ pub async fn turn(
                     witness.told(id, note);
                 }
             }
-            Written::Overtaken(action) => {
+            Written::Overtaken { action, taken } => {
                 conflicts += 1;
                 if conflicts >= CONFLICTS_MAX {
-                    return Err(Trouble::Contended { action, times: conflicts });
+                    let contended = Trouble::Contended { action, times: conflicts };
+                    return Err(taken.map_or(contended, Trouble::Refused));
                 }
             }
         }
@@ -135,7 +136,12 @@ enum Written {
     /// The lead ran out before everything was.
     NotLeading,
     /// Something had changed before this could be written.
-    Overtaken(&'static str),
+    Overtaken {
+        /// The action's short name.
+        action: &'static str,
+        /// What is in its way, where its name is taken by what is not seen as this hotfix's.
+        taken: Option<String>,
+    },
 }
 
 /// Carries out the actions of one decision. One that fails does not keep the others from being sent: closing a pod
@@ -176,7 +182,8 @@ async fn write(
             Ok(effect @ (Effect::Conflict | Effect::AlreadyExists)) => {
                 debug!(action = action.name(), ?effect, "overtaken");
                 if written.is_ok() {
-                    written = Ok(Written::Overtaken(action.name()));
+                    let taken = action.makes().filter(|_| effect == Effect::AlreadyExists).map(in_the_way);
+                    written = Ok(Written::Overtaken { action: action.name(), taken });
                 }
             }
             Err(trouble) => written = Err(worse(written, trouble)),
@@ -184,6 +191,17 @@ async fn write(
     }
     // Whatever became of the others is for the next leader to see.
     if all_begun { written } else { Ok(Written::NotLeading) }
+}
+
+/// What people are told of an object that is there each time it is to be made, and that no look finds: looks go by labels.
+fn in_the_way(object: &serde_json::Value) -> String {
+    let text = |pointer| object.pointer(pointer).and_then(serde_json::Value::as_str).unwrap_or_default();
+    format!(
+        "{} {} in namespace {} is to be made, exists, and lacks the labels of this hotfix; remove it or put them back",
+        text("/kind"),
+        text("/metadata/name"),
+        text("/metadata/namespace")
+    )
 }
 
 /// A refusal says more than a time-out, so it is what people are told.

@@ -1,5 +1,7 @@
 //! The loop, over rooms that are scripts: what it reads when, when it stops, and what it refuses.
 
+use serde_json::json;
+
 use super::*;
 use crate::api::Reason;
 use crate::cluster::lease::{Leadership, View};
@@ -51,6 +53,20 @@ async fn a_fight_over_a_write_is_given_up() {
     let script = Script::answering((0..20).map(|_| Ok(Effect::AlreadyExists)));
     let trouble = run(&script, mind(two_writes)).await.unwrap_err();
     assert!(matches!(trouble, Trouble::Contended { times: CONFLICTS_MAX, .. }), "{trouble}");
+}
+
+#[tokio::test]
+async fn what_is_there_each_time_it_is_to_be_made_is_told_by_its_name() {
+    let script = Script::answering((0..20).map(|_| Ok(Effect::AlreadyExists)));
+    let job = |_: &Observed, _: Timestamp| {
+        let job = json!({"kind": "Job", "metadata": {"name": "check-1", "namespace": "checks"}});
+        Decision { actions: vec![Action::CreateJob(job)], ..Decision::default() }
+    };
+    let trouble = run(&script, mind(job)).await.unwrap_err();
+    assert!(
+        matches!(&trouble, Trouble::Refused(why) if why.starts_with("Job check-1 in namespace checks")),
+        "{trouble}"
+    );
 }
 
 #[tokio::test]

@@ -200,6 +200,19 @@ pub struct ImagePatch {
 }
 
 impl Action {
+    /// The object it makes, where it makes one.
+    pub fn makes(&self) -> Option<&Value> {
+        match self {
+            Self::Claim(object)
+            | Self::OpenReport(object)
+            | Self::CreateJob(object)
+            | Self::CreateGreen(object)
+            | Self::CreatePreview(object)
+            | Self::CreateBudget(object) => Some(object),
+            _ => None,
+        }
+    }
+
     /// A short name for logs, metrics and stories.
     pub fn name(&self) -> &'static str {
         match self {

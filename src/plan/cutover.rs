@@ -16,6 +16,7 @@ use crate::api::{Attempt, Reason, Timeouts};
 use super::action::Target;
 use super::decision::{ACTIONS_MAX, Note};
 use super::interrupt::{self, End};
+use super::leaving::Leaving;
 use super::observed::{Observed, Owns, Pod, Service};
 use super::stage::{self, LOOK_AGAIN};
 use super::step::Step;
@@ -170,7 +171,6 @@ fn hold(o: &Observed, attempt: &Attempt, service: &Service) -> Option<Action> {
 
 /// Deletes the preview and opens every pod, in one breath, once all of them could serve.
 fn open(o: &Observed, attempt: &Attempt, pods: &[&Pod], by: Deadlines, now: Timestamp) -> Step {
-    let slot = names::slot(&o.hotfix.uid, attempt.number);
     let more = if now < by.open { open_late(o, attempt, pods) } else { None };
     let none_open = pods.iter().all(|pod| !pod.is_open());
     if now >= by.ready && (none_open || more.is_none()) {
@@ -182,7 +182,7 @@ fn open(o: &Observed, attempt: &Attempt, pods: &[&Pod], by: Deadlines, now: Time
     if none_open && (could_serve < o.enough() || pods.iter().any(|pod| pod.lives() && !stage::is_up(pod, attempt))) {
         return look_again();
     }
-    if let Some(preview) = o.own_preview(&slot) {
+    if let Some(preview) = Leaving::own(o, attempt).preview(o).filter(|preview| !preview.deleting) {
         return Step::act(Action::DeletePreview(Target { name: preview.name.clone(), uid: preview.uid.clone() }));
     }
     more.unwrap_or_else(look_again)
@@ -221,8 +221,11 @@ pub fn switch(o: &Observed, attempt: &Attempt, service: &Service) -> Action {
 }
 
 /// True when the slices hold the candidate's pods and nothing else, enough of them ready. By content: no field of a slice
-/// tells which version of the Service it follows.
+/// tells which version of the Service it follows. A slice that nobody keeps any more goes on sending traffic where it did.
 pub fn converged(o: &Observed, service: &Service) -> bool {
+    if o.foreign_slice(&service.name).is_some() {
+        return false;
+    }
     let green: BTreeSet<&str> = o.green_pods().iter().map(|pod| pod.uid.as_str()).collect();
     let mut ready = 0;
     for endpoint in o.endpoints(&service.name) {

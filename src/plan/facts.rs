@@ -11,7 +11,7 @@ use crate::api::{Attempt, Blue, RecordedService, SecurityHotfixStatus};
 use crate::findings::text::clean;
 
 use super::action::{Target, Versioned};
-use super::observed::{Budget, Manager, Map, Observed, Owns, Pod, ReplicaSet, Service, Workload};
+use super::observed::{Budget, Manager, Map, Observed, Owns, Pod, ReplicaSet, Service, Slice, Workload};
 
 impl Observed {
     /// The current or last attempt.
@@ -44,10 +44,17 @@ impl Observed {
         self.green.as_ref().filter(|green| self.is_ours(&green.labels, slot))
     }
 
-    /// The preview Service, if it is ours.
+    /// The preview Service, if it is ours and reaches the candidate alone: what is tested behind another one may be anything.
     pub fn own_preview(&self, slot: &str) -> Option<&Service> {
+        self.named_preview().filter(|service| {
+            self.is_ours(&service.labels, slot) && service.selector.len() == 1 && service.selects_slot(slot)
+        })
+    }
+
+    /// The Service of the preview's name, whoever made it.
+    pub fn named_preview(&self) -> Option<&Service> {
         let name = self.green_name();
-        self.services.iter().find(|service| service.name == name && self.is_ours(&service.labels, slot))
+        self.services.iter().find(|service| service.name == name)
     }
 
     /// The candidate's own budget.
@@ -80,6 +87,16 @@ impl Observed {
     /// Every pod that carries a slot: what must be closed, whoever owns it.
     pub fn slotted_pods<'a>(&'a self, slot: &'a str) -> impl Iterator<Item = &'a Pod> {
         self.pods.iter().filter(move |pod| pod.labels.get(SLOT).is_some_and(|s| s == slot))
+    }
+
+    /// Pods with our gate that are nobody's: somebody took a label off by which their ReplicaSet had them, or the slot. No
+    /// controller deletes them, and behind the owner's selector they would answer as long as they are open.
+    pub fn stray_pods<'a>(&'a self, slot: &'a str) -> impl Iterator<Item = &'a Pod> {
+        self.pods.iter().filter(move |pod| {
+            let theirs = |other: &String| other != slot && self.whose_slot(other).is_some();
+            let nobodys = pod.controller.is_none() && pod.is_gated() && !pod.ended;
+            nobodys && !pod.labels.get(SLOT).is_some_and(theirs)
+        })
     }
 
     /// The pods of blue: controlled by one of its ReplicaSets.
@@ -152,6 +169,15 @@ impl Observed {
             .iter()
             .filter(move |slice| slice.service == service && slice.managed_by == ENDPOINTSLICE_CONTROLLER)
             .flat_map(|slice| &slice.endpoints)
+    }
+
+    /// A slice of a Service with ready endpoints that the EndpointSlice controller does not keep.
+    pub fn foreign_slice(&self, service: &str) -> Option<&Slice> {
+        self.slices.iter().find(|slice| {
+            slice.service == service
+                && slice.managed_by != ENDPOINTSLICE_CONTROLLER
+                && slice.endpoints.iter().any(|endpoint| endpoint.ready)
+        })
     }
 
     /// True when every pod of the candidate that can be closed and was ever seen by a slice of these Services is out of it.
@@ -309,6 +335,13 @@ fn last_of<'a>(managers: impl Iterator<Item = &'a Manager>) -> String {
 /// A mark for a sentence, also where it is empty.
 pub fn mark_words(mark: &str) -> String {
     if mark.is_empty() { "an empty mark".to_owned() } else { format!("the mark \"{}\"", clean(mark, 128)) }
+}
+
+impl Budget {
+    /// The slot whose pods it covers, where it is a candidate's.
+    pub fn slot(&self) -> Option<&str> {
+        self.selector.get("matchLabels")?.get(SLOT)?.as_str()
+    }
 }
 
 impl Workload {

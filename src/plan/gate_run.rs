@@ -226,7 +226,7 @@ fn run_scan(
     let subjects: Vec<Subject<'_>> = std::iter::once(Subject::Candidate { container, image: &image.image })
         .chain(baselines.iter().map(|image| Subject::Baseline { container, image }))
         .collect();
-    let address = jobs::target_address(o, attempt).unwrap_or_default();
+    let address = jobs::target_address(o, attempt, gate).unwrap_or_default();
     let order = order(o, attempt, gate, entry, check, &address);
     let introduced = severity(entry.fail_on.as_ref());
     let judge = |ended: &[(&Run, Moment, &Output)]| {
@@ -301,7 +301,9 @@ fn run_test(
     spec: &TestCheck,
     now: Timestamp,
 ) -> Ran {
-    let Some(address) = jobs::target_address(o, attempt) else { return Ran::pending("there is no Service to address") };
+    let Some(address) = jobs::target_address(o, attempt, gate) else {
+        return Ran::pending("there is no Service to address");
+    };
     let order = order(o, attempt, gate, entry, check, &address);
     let judge = |ended: &[(&Run, Moment, &Output)]| {
         let run = match ended.first().map(|(_, _, output)| *output) {

@@ -89,13 +89,18 @@ fn blue_redeployed(o: &Observed, attempt: &Attempt) -> Option<End> {
     })
 }
 
-/// The candidate must stay what was scanned and analyzed: same object, same template, same images, one ReplicaSet.
+/// The candidate must stay what was scanned and analyzed: same object, same template, same images, one ReplicaSet, and pods in
+/// which nobody put another image.
 fn green_changed(o: &Observed, attempt: &Attempt) -> Option<End> {
     let record = attempt.green.as_ref()?;
     let slot = names::slot(&o.hotfix.uid, attempt.number);
-    let Some(green) = o.own_green(&slot).filter(|green| green.uid == record.uid) else {
+    let Some(green) = o.green.as_ref().filter(|green| green.uid == record.uid) else {
         return Some(End::new(Reason::GreenChanged, "The candidate was deleted by somebody."));
     };
+    if o.own_green(&slot).is_none() {
+        let who = super::facts::last_manager(&green.managers);
+        return Some(End::new(Reason::GreenChanged, format!("{who} changed the labels of the candidate.")));
+    }
     let drifted = o.active_replica_sets(&green.uid).any(|rs| rs.template_hash != record.template_hash);
     let images =
         attempt.images.iter().all(|image| green.template_image(&image.container).as_ref() == Some(&image.image));
@@ -103,5 +108,9 @@ fn green_changed(o: &Observed, attempt: &Attempt) -> Option<End> {
         let who = super::facts::last_foreign(&green.managers);
         return Some(End::new(Reason::GreenChanged, format!("{who} changed the candidate after it was scanned.")));
     }
-    None
+    let other = o.green_pods().into_iter().find(|pod| pod.serves() && !pod.runs_approved(attempt))?;
+    Some(End::new(
+        Reason::GreenChanged,
+        format!("Pod {} of the candidate serves another image than the approved one.", other.name),
+    ))
 }

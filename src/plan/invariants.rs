@@ -296,7 +296,7 @@ fn green_never_shrinks(o: &Observed, action: &Action) -> Option<String> {
     (*replicas < seen.replicas).then(|| format!("shrinking of {} from {} to {replicas}", green.name, seen.replicas))
 }
 
-/// What we delete carries our label, or that of a hotfix that is gone and on record.
+/// What we delete is told to be ours by a label, its uid on record or its selector, or was left by a hotfix that is gone and on record.
 fn only_ours_is_destroyed(o: &Observed, action: &Action) -> Option<String> {
     let (target, labels) = match action {
         Action::DeleteGreen(target) => (target, deleted_candidate(o, target).map(|green| &green.labels)),
@@ -308,10 +308,27 @@ fn only_ours_is_destroyed(o: &Observed, action: &Action) -> Option<String> {
         }
         _ => return None,
     };
+    // What somebody took the label off is told by what was recorded of it, or by the slot it bears or selects.
+    let slot = slot(o);
+    let told = match action {
+        Action::DeleteGreen(_) => {
+            attempt(o).and_then(|attempt| attempt.green.as_ref()).is_some_and(|green| green.uid == target.uid)
+        }
+        Action::DeletePreview(_) => {
+            o.named_preview().is_some_and(|seen| seen.uid == target.uid && seen.selects_slot(&slot))
+        }
+        _ => {
+            let name = o.green_name();
+            o.budgets
+                .iter()
+                .any(|seen| seen.uid == target.uid && seen.name == name && seen.slot() == Some(slot.as_str()))
+        }
+    };
     let ours = labels.is_some_and(|labels| {
         let made = labels.get(names::ATTEMPT).and_then(|number| number.parse::<i64>().ok());
         let later = made.zip(attempt(o)).is_some_and(|(made, attempt)| made > attempt.number);
-        labels.get(names::HOTFIX_UID) == Some(&o.hotfix.uid) && !later || left_behind(o, labels)
+        let own = labels.get(names::HOTFIX_UID) == Some(&o.hotfix.uid) || labels.get(SLOT) == Some(&slot) || told;
+        own && !later || left_behind(o, labels)
     });
     (!ours).then(|| format!("{} of {}, which is not ours, or of a later attempt", action.name(), target.name))
 }

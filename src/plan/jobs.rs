@@ -356,13 +356,13 @@ fn hash<'a>(parts: impl IntoIterator<Item = &'a str>) -> String {
     hex(&digest.finalize(), 20)
 }
 
-/// Host and port a test is pointed at: the preview before the switch, the first Service of production after it.
-pub fn target_address(o: &Observed, attempt: &Attempt) -> Option<String> {
-    let service = if attempt.converged_at.is_some() {
-        o.recorded_services(attempt).into_iter().next()?
-    } else {
-        o.own_preview(&names::slot(&o.hotfix.uid, attempt.number))
-            .or_else(|| o.blue.as_ref().and_then(|blue| preflight::selecting(o, blue).into_iter().next()))?
+/// Host and port a check is told of: before there is a candidate the first Service of production, the preview while the
+/// candidate is analyzed, and nothing else, and the first Service again when it serves.
+pub fn target_address(o: &Observed, attempt: &Attempt, gate: Gate) -> Option<String> {
+    let service = match gate {
+        Gate::Scan => o.blue.as_ref().and_then(|blue| preflight::selecting(o, blue).into_iter().next())?,
+        Gate::Analyze => o.own_preview(&names::slot(&o.hotfix.uid, attempt.number))?,
+        Gate::Verify => o.recorded_services(attempt).into_iter().next()?,
     };
     let port = service.ports.first().and_then(|port| port.get("port")).and_then(Value::as_i64)?;
     Some(format!("{}.{}.svc:{port}", service.name, o.hotfix.namespace))

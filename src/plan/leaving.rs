@@ -8,7 +8,7 @@ use crate::api::time::Moment;
 use crate::api::{Attempt, Leftover};
 
 use super::action::Target;
-use super::observed::{Map, Observed, Service, Workload};
+use super::observed::{Budget, Map, Observed, Service, Workload};
 use super::others;
 
 /// What leaves.
@@ -157,13 +157,14 @@ impl<'a> Leaving<'a> {
     }
 
     /// True for what it made. Of an attempt of this hotfix: in it or before it. What a later attempt made is seen where the
-    /// hotfix was read before it began; it serves, or will.
+    /// hotfix was read before it began; it serves, or will. The slot tells it as well as the uid: somebody may take one off.
     pub fn made(&self, labels: &Map) -> bool {
         let whose = labels.get(names::HOTFIX_UID).map(String::as_str);
         match self.whose {
             Whose::Own(_) => {
                 let attempt = labels.get(names::ATTEMPT).and_then(|number| number.parse().ok());
-                whose == Some(self.uid) && attempt.is_none_or(|made: i64| made <= self.number)
+                let ours = whose == Some(self.uid) || labels.get(SLOT) == Some(&self.slot);
+                ours && attempt.is_none_or(|made: i64| made <= self.number)
             }
             Whose::Gone(left) => whose.is_some() && whose == left.hotfix.as_deref(),
         }
@@ -174,13 +175,31 @@ impl<'a> Leaving<'a> {
         names::green(&o.hotfix.spec.target.name, self.uid)
     }
 
-    /// Its candidate.
+    /// Its candidate. That of an attempt is known by its uid too, whatever became of its labels.
     pub fn candidate(&self, o: &'a Observed) -> Option<&'a Workload> {
         let (own, strays): (_, &[Workload]) = match self.whose {
             Whose::Own(_) => (o.green.as_ref(), &[]),
             Whose::Gone(_) => (None, &o.strays.candidates),
         };
-        own.into_iter().chain(strays).find(|candidate| self.made(&candidate.labels))
+        let record = self.attempt().and_then(|attempt| attempt.green.as_ref());
+        let recorded = |candidate: &Workload| record.is_some_and(|record| record.uid == candidate.uid);
+        own.into_iter().chain(strays).find(|candidate| self.made(&candidate.labels) || recorded(candidate))
+    }
+
+    /// Its preview, which selects its slot, whatever became of its labels.
+    pub fn preview(&self, o: &'a Observed) -> Option<&'a Service> {
+        let name = self.candidate_name(o);
+        let ours = |service: &&Service| self.made(&service.labels) || service.selects_slot(&self.slot);
+        o.services.iter().filter(|service| service.name == name).find(ours)
+    }
+
+    /// Its candidate's budget, which selects its slot, whatever became of its labels.
+    pub fn budget(&self, o: &'a Observed) -> Option<&'a Budget> {
+        let name = self.candidate_name(o);
+        let ours = |budget: &&Budget| {
+            self.made(&budget.labels) || budget.name == name && budget.slot() == Some(self.slot.as_str())
+        };
+        o.budgets.iter().find(ours)
     }
 
     /// The next of its check Jobs.

@@ -108,7 +108,9 @@ fn prepare(o: &Observed, attempt: &Attempt, policy: &Policy, now: Timestamp) -> 
         return stage::stage(o, attempt, policy, now);
     }
     if attempt.analyzed_at.is_none() {
-        return gate(o, attempt, policy, Gate::Analyze, now);
+        // Without its preview the candidate cannot be told from what runs.
+        let preview = o.recorded_blue(&attempt.blue).and_then(|blue| stage::preview(o, attempt, blue, now));
+        return preview.unwrap_or_else(|| gate(o, attempt, policy, Gate::Analyze, now));
     }
     stage::full_size(o, attempt, policy, now)
 }

@@ -8,7 +8,7 @@ use crate::api::image::{ImageRef, allowed};
 use crate::api::names::{self, Mark, POD_TEMPLATE_HASH, SLOT};
 use crate::findings::text::clean;
 
-use super::facts::{ENDPOINTSLICE_CONTROLLER, mark_words};
+use super::facts::mark_words;
 use super::observed::{Observed, Pod, Policy, Service, Workload};
 use super::selector;
 use super::step::Trouble;
@@ -287,12 +287,7 @@ pub fn one_service(input: &Input<'_>, service: &Service) -> Option<Trouble> {
             ),
         ));
     }
-    let foreign = observed.slices.iter().find(|slice| {
-        slice.service == *name
-            && slice.managed_by != ENDPOINTSLICE_CONTROLLER
-            && slice.endpoints.iter().any(|e| e.ready)
-    });
-    foreign.map(|slice| {
+    observed.foreign_slice(name).map(|slice| {
         let whose = match slice.managed_by.as_str() {
             "" => "that no controller says it manages".to_owned(),
             controller => format!("managed by {controller}"),

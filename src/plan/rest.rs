@@ -69,9 +69,12 @@ fn record(o: &Observed, attempt: &Attempt) -> Option<Step> {
 
 /// Claim and finalizer.
 fn leave_behind(o: &Observed) -> Option<Step> {
-    if let Some(claim) = o.claim.as_ref().filter(|claim| claim.holder == o.hotfix.uid) {
+    let finalizer = o.hotfix.finalizers.iter().position(|finalizer| finalizer == FINALIZER);
+    // Whose holder does not exist is nobody's: somebody wrote another one over ours, or a hotfix that is gone left it.
+    let ends = |holder: &String| *holder == o.hotfix.uid || finalizer.is_some() && o.is_gone(holder);
+    if let Some(claim) = o.claim.as_ref().filter(|claim| ends(&claim.holder)) {
         return Some(Step::act(Action::Unclaim(Target { name: claim.name.clone(), uid: claim.uid.clone() })));
     }
-    let index = o.hotfix.finalizers.iter().position(|finalizer| finalizer == FINALIZER)?;
+    let index = finalizer?;
     Some(Step::act(Action::RemoveFinalizer { resource_version: o.hotfix.resource_version.clone(), index }))
 }

@@ -11,6 +11,7 @@ use crate::gates::clause;
 use super::action::Ownership;
 use super::decision::{Note, Want};
 use super::interrupt::{self, End};
+use super::leaving::Leaving;
 use super::observed::{Observed, Pod, Policy, Rehearsal, Service, Workload};
 use super::preflight::{self, Input};
 use super::step::{Step, Trouble, Wait};
@@ -66,19 +67,8 @@ pub fn stage(o: &Observed, attempt: &Attempt, policy: &Policy, now: Timestamp) -
         }
         return rehearse(o, attempt, blue, deadline, now);
     };
-    if o.own_preview(&slot).is_none() {
-        if o.services.iter().any(|service| service.name == o.green_name()) {
-            let name = o.green_name();
-            let end = End::new(
-                Reason::StagingFailed,
-                format!("A Service {name} exists that this hotfix did not make; remove it and retry."),
-            );
-            return interrupt::latch(o, attempt, end, now);
-        }
-        return match preflight::selecting(o, blue).first() {
-            Some(like) => Step::act(Action::CreatePreview(staging::preview(o, attempt, like))),
-            None => interrupt::latch(o, attempt, End::new(Reason::StagingFailed, preflight::no_service(blue)), now),
-        };
+    if let Some(step) = preview(o, attempt, blue, now) {
+        return step;
     }
     let pods = o.green_pods();
     let up = pods.iter().filter(|pod| is_up(pod, attempt)).count();
@@ -101,6 +91,28 @@ pub fn stage(o: &Observed, attempt: &Attempt, policy: &Policy, now: Timestamp) -
         return interrupt::latch(o, attempt, End::new(Reason::StagingFailed, not_up(&pods, attempt, staged)), now);
     }
     Step::wait(Some(deadline.min(after(now, LOOK_AGAIN))))
+}
+
+/// The preview Service, as long as the candidate is tested behind it; `None` while it is there and reaches the candidate alone.
+pub fn preview(o: &Observed, attempt: &Attempt, blue: &Workload, now: Timestamp) -> Option<Step> {
+    let slot = names::slot(&o.hotfix.uid, attempt.number);
+    if o.own_preview(&slot).is_some_and(|preview| !preview.deleting) {
+        return None;
+    }
+    let ends = |reason, why: String| Some(interrupt::latch(o, attempt, End::new(reason, why), now));
+    match (o.named_preview(), preflight::selecting(o, blue).first()) {
+        (Some(preview), _) if preview.deleting => Some(Step::wait(Some(after(now, LOOK_AGAIN)))),
+        (Some(preview), _) if preview.selects_slot(&slot) || Leaving::own(o, attempt).made(&preview.labels) => {
+            let who = super::facts::last_manager(&preview.managers);
+            ends(Reason::GreenChanged, format!("{who} changed the labels or the selector of the preview Service."))
+        }
+        (Some(preview), _) => ends(
+            Reason::StagingFailed,
+            format!("A Service {} exists that this hotfix did not make; remove it and retry.", preview.name),
+        ),
+        (None, Some(like)) => Some(Step::act(Action::CreatePreview(staging::preview(o, attempt, like)))),
+        (None, None) => ends(Reason::StagingFailed, preflight::no_service(blue)),
+    }
 }
 
 /// Lets admission judge the candidate before it exists, then creates it.

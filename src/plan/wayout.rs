@@ -54,8 +54,13 @@ pub fn close(o: &Observed, leaving: &Leaving<'_>, now: Timestamp) -> Option<Step
     }
     // A pod that was born without our gate cannot be closed: its kubelet would call it ready again. It goes with the
     // candidate.
+    // What is nobody's is closed with an attempt's own: of what a hotfix that is gone left, only the slot tells.
+    let strays = o
+        .stray_pods(&leaving.slot)
+        .filter(|pod| leaving.attempt().is_some() && pod.labels.get(SLOT) != Some(&leaving.slot));
     let open: Vec<Action> = o
         .slotted_pods(&leaving.slot)
+        .chain(strays)
         .filter(|pod| !pod.ended && pod.is_gated() && !pod.is_closed())
         .take(ACTIONS_MAX)
         .map(|pod| Action::Close(pod.versioned()))
@@ -216,9 +221,7 @@ fn drained(o: &Observed, leaving: &Leaving<'_>, now: Timestamp) -> Step {
 
 /// The next of what was made that is still there. `None` once nothing is.
 pub fn clean(o: &Observed, leaving: &Leaving<'_>, now: Timestamp) -> Option<Step> {
-    let name = leaving.candidate_name(o);
-    let mut made = o.services.iter().filter(|service| service.name == name && leaving.made(&service.labels));
-    if let Some(preview) = made.find(|service| !service.deleting) {
+    if let Some(preview) = leaving.preview(o).filter(|service| !service.deleting) {
         return Some(Step::act(Action::DeletePreview(preview.target())));
     }
     let candidate = leaving.candidate(o);
@@ -253,10 +256,32 @@ pub fn clean(o: &Observed, leaving: &Leaving<'_>, now: Timestamp) -> Option<Step
     // Pods of nobody are closed, and nobody is going to delete them.
     let nobodys = leaving.leftover().is_some_and(|left| left.hotfix.is_none());
     if candidate.is_some() || pods && !nobodys {
-        return Some(Step::wait(Some(after(now, LOOK_AGAIN))));
+        let strays = strays(o, leaving).filter(|_| candidate.is_none());
+        let wake = Some(after(now, LOOK_AGAIN));
+        return Some(strays.map_or_else(|| Step::wait(wake), |trouble| Step::trouble(trouble, wake)));
     }
-    let budget = o.budgets.iter().find(|budget| leaving.made(&budget.labels))?;
-    Some(Step::act(Action::DeleteBudget(Target { name: budget.name.clone(), uid: budget.uid.clone() })))
+    if let Some(budget) = leaving.budget(o) {
+        return Some(Step::act(Action::DeleteBudget(Target { name: budget.name.clone(), uid: budget.uid.clone() })));
+    }
+    // What is not wanted any more is looked at by nobody who rests.
+    under_way.then(|| strays(o, leaving)).flatten().map(|trouble| Step::trouble(trouble, Some(after(now, LOOK_AGAIN))))
+}
+
+/// Pods of the candidate that are nobody's: they are closed, and no controller will delete them.
+fn strays(o: &Observed, leaving: &Leaving<'_>) -> Option<Trouble> {
+    let attempt = leaving.attempt()?;
+    let names: Vec<&str> =
+        o.stray_pods(&leaving.slot).filter(|pod| !pod.deleting).map(|pod| pod.name.as_str()).collect();
+    (!names.is_empty() && !o.namespace.terminating).then(|| {
+        Trouble::person(
+            Reason::LeftBehind,
+            format!(
+                "Somebody changed the labels by which these pods were the candidate's, so nobody deletes them: {}. {} Delete them, and it goes on.",
+                names.join(", "),
+                if attempt.promoting_at.is_some() { "They take no traffic." } else { "They never had traffic." },
+            ),
+        )
+    })
 }
 
 /// How a latched attempt ends.

@@ -14,6 +14,7 @@ mod chaos;
 mod gates;
 mod gone;
 mod happy;
+mod labels;
 mod moments;
 mod narrator;
 mod order;

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use securityhotfix::api::names;
 use securityhotfix::api::time::Moment;
-use securityhotfix::plan::observed::{Map, Owns};
+use securityhotfix::plan::observed::{Map, Owns, Service};
 use serde_json::{Value, json};
 
 use super::arrange::BLUE;
@@ -151,6 +151,47 @@ impl World {
         if let Some(name) = self.green().map(|green| green.name.clone()) {
             self.deployments.remove(&name);
         }
+    }
+
+    /// Somebody takes a label off the candidate.
+    pub fn unlabel_green(&mut self, key: &str) {
+        let (version, second) = (self.next_version(), self.second());
+        let Some(name) = self.green().map(|green| green.name.clone()) else { return };
+        let green = self.deployments.get_mut(&name).unwrap();
+        green.labels.remove(key);
+        green.resource_version = version;
+        written_by(&mut green.managers, "kubectl-label", Owns::Else, second);
+    }
+
+    /// Changes the preview Service.
+    pub fn change_preview(&mut self, change: impl FnOnce(&mut Service)) {
+        let (version, second) = (self.next_version(), self.second());
+        let Some(preview) = self.services.values_mut().find(|it| it.labels.contains_key(names::SLOT)) else { return };
+        change(preview);
+        preview.resource_version = version;
+        written_by(&mut preview.managers, "kubectl-edit", Owns::Contested, second);
+    }
+
+    /// Somebody deletes the preview Service.
+    pub fn delete_preview(&mut self) {
+        self.tick();
+        self.services.retain(|_, service| !service.labels.contains_key(names::SLOT));
+    }
+
+    /// Somebody takes a label off the first pod of the candidate, whose ReplicaSet lets go of it.
+    pub fn unlabel_a_candidate(&mut self, key: &str) {
+        let version = self.next_version();
+        let Some(pod) = self.pods.values_mut().find(|pod| pod.labels.contains_key(names::SLOT)) else { return };
+        pod.labels.remove(key);
+        pod.controller = None;
+        pod.resource_version = version;
+    }
+
+    /// Somebody deletes the pods that are nobody's.
+    pub fn delete_stray_pods(&mut self) {
+        let strays = self.pods.values().filter(|pod| pod.controller.is_none() && pod.lives());
+        let strays: Vec<String> = strays.map(|pod| pod.name.clone()).collect();
+        strays.iter().for_each(|name| self.delete_pod(name));
     }
 
     /// `kubectl delete namespace`.

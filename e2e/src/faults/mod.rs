@@ -7,6 +7,7 @@
 
 mod batch;
 pub mod cost;
+pub mod dice;
 pub mod ending;
 pub mod fault;
 pub mod ground;

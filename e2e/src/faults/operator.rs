@@ -102,23 +102,6 @@ impl Operators {
         }
     }
 
-    /// Starts another where one has ended by itself, as a kubelet does. Says how each ended, which is then no complaint.
-    pub async fn revive(&self) -> Vec<String> {
-        let mut state = self.state.lock().await;
-        let mut ended = Vec::new();
-        state.running.retain_mut(|child| match child.try_wait() {
-            Ok(Some(status)) => {
-                ended.push(status.to_string());
-                false
-            }
-            _ => true,
-        });
-        for _ in &ended {
-            self.add(&mut state);
-        }
-        ended
-    }
-
     /// Notes operators that have ended although nobody told them to; says how many of them had lost their lease.
     fn note_ends(&self, state: &mut State) -> usize {
         let mut ended = Vec::new();

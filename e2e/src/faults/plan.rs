@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::str::FromStr;
 
+use super::dice::Dice;
 use super::fault::{Fault, LISTS, LOGS, READS, WATCHES, WRITES};
 
 /// One run with one fault.
@@ -92,7 +93,7 @@ impl Plan {
             .to_string()
             .bytes()
             .fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3));
-        Dice(hash).next() % parts.max(1) + 1
+        Dice::new(hash).draw() % parts.max(1) + 1
     }
 
     /// Whether it is a pair of a write and one of the faults of writes.
@@ -110,7 +111,7 @@ pub fn pairs(sites: &BTreeMap<String, Sites>) -> usize {
 /// A sample of `count` plans, the same for the same seed: so spread that calls meet a fault before any meets a second one, and
 /// that every scenario, every fault, reads and watches have their part.
 pub fn sample(all: &[Plan], count: usize, seed: u64) -> Vec<Plan> {
-    let mut dice = Dice(seed);
+    let mut dice = Dice::new(seed);
     // Each call's faults in drawn order, then round after round one of each call, calls in drawn order too.
     let mut calls: BTreeMap<(&str, &str, usize), Vec<&Plan>> = BTreeMap::new();
     for plan in all {
@@ -169,27 +170,6 @@ impl FromStr for Part {
             .filter(|(which, of)| (1..=*of).contains(which))
             .ok_or_else(|| format!("{text:?} is no part: write 3/10 for the third of ten"))?;
         Ok(Self { which, of })
-    }
-}
-
-/// A small generator of numbers that look drawn: the same everywhere for the same seed, which a library's need not be.
-struct Dice(u64);
-
-impl Dice {
-    fn next(&mut self) -> u64 {
-        // SplitMix64: every seed is as good as any other, also 0.
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut mixed = self.0;
-        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        mixed ^ (mixed >> 31)
-    }
-
-    fn shuffle<T>(&mut self, items: &mut [T]) {
-        for last in (1..items.len()).rev() {
-            let bound = u64::try_from(last + 1).unwrap_or(u64::MAX);
-            items.swap(last, usize::try_from(self.next() % bound).unwrap_or(0));
-        }
     }
 }
 

@@ -12,6 +12,7 @@ use std::time::Instant;
 use futures::FutureExt;
 use futures::future::LocalBoxFuture;
 use hotfix_e2e::cluster::ApiServer;
+use hotfix_e2e::faults::dice::Dice;
 use hotfix_e2e::faults::ground;
 use hotfix_e2e::faults::lane::{Lane, REQUEST_TIMEOUT, Shared};
 use hotfix_e2e::faults::stand::stand;
@@ -26,6 +27,31 @@ const SUITES: [(&str, usize, Suite); 3] = [
     ("fields", fields::LANES, |lanes| fields::play(lanes).boxed_local()),
     ("garbled", garbled::LANES, |lanes| garbled::play(lanes).boxed_local()),
 ];
+
+/// What is drawn is drawn with this, where `SEED` says nothing else.
+const SEED: u64 = 20_261_123;
+
+/// A setting of the environment; an empty one and 0 are none.
+fn setting(name: &str) -> Option<String> {
+    std::env::var(name).ok().filter(|value| !matches!(value.as_str(), "" | "0"))
+}
+
+/// The dice of this run.
+fn dice() -> Dice {
+    Dice::new(setting("SEED").and_then(|seed| seed.parse().ok()).unwrap_or(SEED))
+}
+
+/// What is played of it: with `CHANGE=slot` what is told with that word, with `N=20` so many, drawn.
+fn chosen<T>(mut all: Vec<T>, told: impl Fn(&T) -> String) -> Vec<T> {
+    if let Some(word) = setting("CHANGE") {
+        all.retain(|it| told(it).contains(&word));
+    }
+    if let Some(count) = setting("N").and_then(|count| count.parse().ok()) {
+        dice().shuffle(&mut all);
+        all.truncate(count);
+    }
+    all
+}
 
 fn main() -> ExitCode {
     let words: Vec<String> = std::env::args().skip(1).filter(|word| !word.starts_with('-')).collect();

@@ -139,6 +139,11 @@ impl Ledger {
         self.entries.iter().skip(from).filter(|entry| entry.answered == Some(code)).count()
     }
 
+    /// Whether this call was answered so.
+    pub fn is_answered_with(&self, code: u16, place: usize) -> bool {
+        self.entries.get(place).is_some_and(|entry| entry.answered == Some(code))
+    }
+
     /// When the last call came, the watches and those beside the work left out.
     pub fn last(&self) -> Option<Instant> {
         let counts = |entry: &&Entry| !matches!(entry.name.class, Class::Beside | Class::Watch);

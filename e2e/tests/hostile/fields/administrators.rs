@@ -13,14 +13,15 @@ use serde_json::{Value, json};
 
 use super::mutants::Mutant;
 use super::world::{Field, Stand};
-use super::{API, Ends, Kind, goods};
+use super::{API, Ends, Kind, goods, told};
 
 /// How long it is waited for an end. What has none then is under way, and says in which phase and why: a check that may run for
 /// two hours is no fault.
 const PATIENCE: Duration = Duration::from_secs(12);
 
-/// How long what was put back, or is deleted, may take to its end.
-const RESTORED: Duration = Duration::from_secs(90);
+/// How long it may take until a hotfix is looked at, and until one whose check was put back, or that is deleted, ends: as long as
+/// the busiest machine needs.
+const RESTORED: Duration = Duration::from_secs(300);
 
 type Jobs = Mutex<VecDeque<(Kind, Mutant)>>;
 
@@ -107,7 +108,7 @@ impl Desk<'_> {
     async fn one(&self, kind: Kind, mutant: &Mutant, nth: usize) -> Result<Ends, LabError> {
         let field = self.field;
         let mut ends = Ends::default();
-        let about = format!("{kind:?} {} {}", mutant.field, mutant.what);
+        let about = told(Some(kind), mutant);
         self.analyze(&self.name(if kind == Kind::Http { Kind::Http } else { Kind::Test })).await?;
         let mut spec = mutant.object["spec"].clone();
         if kind == Kind::Policy {
@@ -116,6 +117,7 @@ impl Desk<'_> {
         self.put(kind, &spec).await?;
         let hotfix = format!("fix-{nth}");
         field.asked(Deed::create(field.hotfixes(), goods::hotfix(&hotfix, "web"))).await?;
+        field.until(&hotfix, RESTORED, |stand| *stand != Stand::Unseen).await;
         let settled = |stand: &Stand| matches!(stand, Stand::Over(_) | Stand::Stalled(_));
         let stand = field.until(&hotfix, PATIENCE, settled).await;
         eprintln!("{about}: {stand:?}");

@@ -1,7 +1,7 @@
 //! Hotfixes that were let in although something about them is odd: all at once, each of a workload of its own, beside one
 //! about which nothing is.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use hotfix_e2e::deed::Deed;
 use hotfix_e2e::faults::ground::policy_name;
@@ -12,10 +12,10 @@ use serde_json::{Value, json};
 
 use super::mutants::Mutant;
 use super::world::{Field, Stand};
-use super::{Ends, goods};
+use super::{Ends, goods, told};
 
-/// A rollout takes half a minute where it is alone.
-const PATIENCE: Duration = Duration::from_secs(150);
+/// A rollout takes half a minute where it is alone; here a hundred begin at once.
+const PATIENCE: Duration = Duration::from_secs(600);
 
 /// How long it is counted what those that wait cost.
 const IDLE: Duration = Duration::from_secs(5);
@@ -57,7 +57,7 @@ pub async fn play(lane: &Lane<'_>, mutants: &[Mutant]) -> Result<Ends, LabError>
             Stand::UnderWay(why) => suspended && why.ends_with("Suspended"),
             Stand::Unseen => false,
         };
-        let about = format!("hotfix {} {}", mutant.field, mutant.what);
+        let about = told(None, mutant);
         match field.until(name, PATIENCE, settled).await {
             Stand::Over(how) => {
                 eprintln!("{about}: {how}");
@@ -75,6 +75,7 @@ pub async fn play(lane: &Lane<'_>, mutants: &[Mutant]) -> Result<Ends, LabError>
             other => ends.wrong.push(format!("{about}: came no further than {other:?}")),
         }
     }
+    quiet(&field).await;
     let before = field.proxy.ledger(Ledger::calls);
     let wrote = field.proxy.ledger(Ledger::attempted);
     tokio::time::sleep(IDLE).await;
@@ -85,6 +86,19 @@ pub async fn play(lane: &Lane<'_>, mutants: &[Mutant]) -> Result<Ends, LabError>
     }
     ends.wrong.extend(field.close().await);
     Ok(ends)
+}
+
+/// Waits until those that came to their end have cleared up: nothing was written for as long as is counted then.
+async fn quiet(field: &Field<'_>) {
+    let begun = Instant::now();
+    let mut last = (Instant::now(), field.proxy.ledger(Ledger::attempted));
+    while last.0.elapsed() < IDLE && begun.elapsed() < PATIENCE {
+        tokio::time::sleep(Duration::from_millis(100)).await;
+        let now = field.proxy.ledger(Ledger::attempted);
+        if now != last.1 {
+            last = (Instant::now(), now);
+        }
+    }
 }
 
 /// The same of a workload of its own, under a name of its own, where these are not what is odd.

@@ -2,6 +2,7 @@
 //! end or a reason; and never in the way of another hotfix.
 
 mod administrators;
+mod classes;
 mod goods;
 mod hotfixes;
 mod mutants;
@@ -15,19 +16,14 @@ use hotfix_e2e::lab::LabError;
 use kube::Client;
 use serde_json::{Value, json};
 
+use super::{chosen, dice, setting};
+use classes::Mutants;
 use mutants::Mutant;
 
 /// One lane for all hotfixes at once; on the others checks and policies are changed one after the other.
 pub const LANES: usize = 1 + 7;
 
 const API: &str = "/apis/securityhotfix.dev/v1alpha1";
-
-/// Objects of one kind that are played, each once however many mutants come to the same.
-#[derive(Default)]
-pub struct Accepted {
-    pub hotfixes: Vec<Mutant>,
-    pub others: Vec<(Kind, Mutant)>,
-}
 
 /// What an administrator writes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -73,19 +69,20 @@ pub async fn play(lanes: &[Lane<'_>]) -> Result<Vec<String>, LabError> {
     let client = &first.shared.admin;
     let (mut counts, accepted) = tried(client, &first.name).await?;
     counts.wrong.extend(unseen_rules(client, &counts.said).await?);
+    let let_in = accepted.len();
+    let (classes, chosen) = thinned(accepted);
     println!(
-        "fields: fields={} mutants={} rejected={} same_as_good={} to_play={}",
+        "fields: fields={} mutants={} rejected={} same_as_good={} let_in={let_in} classes={classes} played={}",
         counts.fields,
         counts.mutants,
         counts.rejected,
         counts.same,
-        accepted.hotfixes.len() + accepted.others.len(),
+        chosen.len(),
     );
-    let (hotfixes, administrators) = futures::future::join(
-        hotfixes::play(first, &accepted.hotfixes),
-        administrators::play(others, accepted.others.clone()),
-    )
-    .await;
+    let hotfixes: Vec<Mutant> = chosen.iter().filter(|(kind, _)| kind.is_none()).map(|(_, it)| it.clone()).collect();
+    let of_administrators = chosen.into_iter().filter_map(|(kind, it)| Some((kind?, it))).collect();
+    let (hotfixes, administrators) =
+        futures::future::join(hotfixes::play(first, &hotfixes), administrators::play(others, of_administrators)).await;
     let mut ends = hotfixes?;
     ends.join(administrators?);
     let stalled: usize = ends.stalled.values().sum();
@@ -95,8 +92,21 @@ pub async fn play(lanes: &[Lane<'_>]) -> Result<Vec<String>, LabError> {
     Ok(counts.wrong)
 }
 
+/// How many classes there are, and what is played: one of each, with `ALL=1` all.
+fn thinned(accepted: Mutants) -> (usize, Mutants) {
+    let all = setting("ALL").map(|_| accepted.clone());
+    let (classes, drawn) = classes::thinned(accepted, &mut dice());
+    (classes, chosen(all.unwrap_or(drawn), |(kind, mutant)| told(*kind, mutant)))
+}
+
+/// A mutant in a line.
+fn told(kind: Option<Kind>, mutant: &Mutant) -> String {
+    let kind = kind.map_or_else(|| "Hotfix".to_owned(), |kind| format!("{kind:?}"));
+    format!("{kind} {} {}", mutant.field, mutant.what)
+}
+
 /// Rehearses every mutant of every kind.
-async fn tried(client: &Client, namespace: &str) -> Result<(Counts, Accepted), LabError> {
+async fn tried(client: &Client, namespace: &str) -> Result<(Counts, Mutants), LabError> {
     let of_policies = format!("{API}/hotfixpolicies");
     let of_checks = format!("{API}/securitychecks");
     let of_hotfixes = format!("{API}/namespaces/{namespace}/securityhotfixes");
@@ -110,7 +120,7 @@ async fn tried(client: &Client, namespace: &str) -> Result<(Counts, Accepted), L
         (Some(Kind::Http), "securitychecks", &of_checks, goods::http("mutant")),
     ];
     let mut counts = Counts::default();
-    let mut accepted = Accepted::default();
+    let mut accepted = Mutants::new();
     let mut fields = BTreeSet::new();
     let mut known = BTreeSet::new();
     for (kind, plural, path, good) in goods {
@@ -136,10 +146,7 @@ async fn tried(client: &Client, namespace: &str) -> Result<(Counts, Accepted), L
                     if stored.to_string().contains("nobodyKnows") {
                         counts.wrong.push(format!("{plural}{}: an unknown field is kept", mutant.field));
                     }
-                    match kind {
-                        None => accepted.hotfixes.push(mutant),
-                        Some(kind) => accepted.others.push((kind, mutant)),
-                    }
+                    accepted.push((kind, mutant));
                 }
             }
         }
@@ -154,7 +161,7 @@ fn contradictions(kind: Option<Kind>, good: &Value) -> Vec<Mutant> {
     let mut add = |what: &str, change: &dyn Fn(&mut Value)| {
         let mut object = good.clone();
         change(&mut object);
-        all.push(Mutant { field: "/spec".to_owned(), what: what.to_owned(), object });
+        all.push(Mutant { field: "/spec".to_owned(), sort: "/spec".to_owned(), what: what.to_owned(), object });
     };
     add("a name that fits no label", &|object| object["metadata"]["name"] = json!("n".repeat(64)));
     match kind {

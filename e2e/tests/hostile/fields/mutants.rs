@@ -2,11 +2,15 @@
 
 use serde_json::{Map, Value, json};
 
+use super::classes;
+
 /// One object that is wrong in one place.
 #[derive(Clone, Debug)]
 pub struct Mutant {
     /// The field, as a JSON pointer.
     pub field: String,
+    /// What sort of field that is.
+    pub sort: String,
     /// What is wrong with it.
     pub what: String,
     /// The object.
@@ -63,11 +67,12 @@ fn each<'a>(
 
 fn mutate(good: &Value, pointer: &str, schema: &Value, required: bool) -> Vec<Mutant> {
     let mut all = Vec::new();
+    let sort = classes::sort(pointer, schema);
     let mut set = |what: &str, value: Value| {
         let mut object = good.clone();
         if let Some(place) = object.pointer_mut(pointer) {
             *place = value;
-            all.push(Mutant { field: pointer.to_owned(), what: what.to_owned(), object });
+            all.push(Mutant { field: pointer.to_owned(), sort: sort.clone(), what: what.to_owned(), object });
         }
     };
     set("null", Value::Null);
@@ -89,7 +94,7 @@ fn mutate(good: &Value, pointer: &str, schema: &Value, required: bool) -> Vec<Mu
     if let Some(parent) = parent.and_then(Value::as_object_mut) {
         parent.remove(key);
         let what = if required { "missing, required" } else { "missing" };
-        all.push(Mutant { field: pointer.to_owned(), what: what.to_owned(), object: without });
+        all.push(Mutant { field: pointer.to_owned(), sort, what: what.to_owned(), object: without });
     }
     all
 }

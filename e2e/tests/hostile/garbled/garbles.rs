@@ -1,5 +1,7 @@
-//! What is changed under the operator: every label, selector, owner and annotation it reads, on every object it reads it from.
+//! What is changed under the operator: every label, selector, owner and annotation it reads, on every object it reads it from,
+//! and what it reads of their status.
 
+use hotfix_e2e::faults::ground::ACCOUNTS;
 use hotfix_e2e::faults::scenario::{HOTFIX, WORKLOAD};
 use hotfix_e2e::faults::world::{Kind, World, label, list, text};
 use securityhotfix::api::names::{ABORT, HOTFIX_UID, MARK, OPEN, RELEASE, RETRY, SLOT};
@@ -15,6 +17,8 @@ const FOLDED: &str = "fold back web";
 const SEALED: &str = "seal web";
 
 const ALL: &[&str] = &[SCANNED, STAGED, HELD, SWITCHED, CONVERGED, FOLDED, SEALED];
+/// While the pods that are there are replaced by the fold-back.
+const UNFOLDED: &[&str] = &[SCANNED, STAGED, HELD, SWITCHED, CONVERGED];
 /// While there is a candidate.
 const GREEN: &[&str] = &[STAGED, HELD, SWITCHED, CONVERGED, FOLDED, SEALED];
 /// While a Service carries a mark.
@@ -39,6 +43,10 @@ pub enum On {
     Report,
     Jobs,
     JobPods,
+    Budget,
+    Slices,
+    Namespace,
+    Leader,
 }
 
 /// What is done to them.
@@ -87,6 +95,12 @@ const NONE: Value = Value::Null;
 const FOREIGN: &str = "00000000-0000-4000-8000-000000000000";
 
 const NO_OWNER: How = How::Merge(|_| json!({"metadata": {"ownerReferences": NONE}}));
+/// A label by which an administrator chooses the policy.
+pub const POLICY: &str = "securityhotfix.dev/policy";
+/// Labels of EndpointSlices.
+const SERVICE_NAME: &str = "kubernetes.io/service-name";
+const MANAGED_BY: &str = "endpointslice.kubernetes.io/managed-by";
+
 const NO_FIELDS: How = How::Merge(|_| json!({"metadata": {"managedFields": [{}]}}));
 
 /// Everything.
@@ -174,7 +188,59 @@ pub const GARBLES: &[Garble] = &[
     garble("run of another", On::Jobs, ALL, label_is!(RUN, "9")),
     garble("deleted", On::Jobs, ALL, How::Delete),
     garble("owner removed", On::JobPods, ALL, NO_OWNER),
+    garble("hotfix uid removed", On::Budget, MARKED, label_is!(HOTFIX_UID, NONE)),
+    garble("slot removed", On::Budget, MARKED, label_is!(SLOT, NONE)),
+    garble("deleted", On::Budget, MARKED, How::Delete),
+    cutting("label of the workload removed", On::GreenPods, GREEN, label_is!("app", NONE)),
+    cutting("opening taken back", On::GreenPods, SLOTTED, How::Status(|_| unopened())),
+    garble("image of nobody", On::GreenPods, SLOTTED, How::Status(image_of_nobody)),
+    garble("image of nobody", On::BluePod, UNFOLDED, How::Status(image_of_nobody)),
+    garble("status emptied", On::Green, GREEN, How::Status(|_| emptied())),
+    garble("status emptied", On::Blue, ALL, How::Status(|_| emptied())),
+    garble("service removed", On::Slices, ALL, label_is!(SERVICE_NAME, NONE)),
+    cutting("unready", On::Slices, ALL, How::Merge(|slice| endpoints(slice, "conditions", &json!({"ready": false})))),
+    garble("pods removed", On::Slices, ALL, How::Merge(|slice| endpoints(slice, "targetRef", &NONE))),
+    garble("managed by another", On::Slices, ALL, label_is!(MANAGED_BY, "somebody")),
+    garble("policy removed", On::Namespace, ALL, label_is!(POLICY, NONE)),
+    garble("policy of nobody", On::Namespace, ALL, label_is!(POLICY, "nobody")),
+    garble("policy of another", On::Namespace, ALL, label_is!(POLICY, "passes-refuses")),
+    garble("holder changed", On::Leader, ALL, How::Merge(|_| json!({"spec": {"holderIdentity": "somebody"}}))),
+    garble("holder removed", On::Leader, ALL, How::Merge(|_| json!({"spec": {"holderIdentity": NONE}}))),
+    garble("held for years", On::Leader, ALL, How::Merge(|_| held_for_years())),
+    garble("deleted", On::Leader, ALL, How::Delete),
 ];
+
+/// A pod whose opening was taken back, as its kubelet tells it.
+fn unopened() -> Value {
+    let gone = json!({"type": OPEN, "$patch": "delete"});
+    let unready = json!({"type": "Ready", "status": "False", "reason": "ReadinessGatesNotReady"});
+    json!({"status": {"conditions": [gone, unready]}})
+}
+
+fn image_of_nobody(pod: &Value) -> Value {
+    let mut containers = pod.pointer("/status/containerStatuses").cloned().unwrap_or_default();
+    for container in containers.as_array_mut().into_iter().flatten() {
+        container["imageID"] = json!(format!("nobody@sha256:{}", "0".repeat(64)));
+    }
+    json!({"status": {"containerStatuses": containers}})
+}
+
+fn emptied() -> Value {
+    json!({"status": {"observedGeneration": 0, "replicas": 0, "updatedReplicas": 0, "readyReplicas": 0, "availableReplicas": 0}})
+}
+
+fn endpoints(slice: &Value, field: &str, value: &Value) -> Value {
+    let mut endpoints = slice.get("endpoints").cloned().unwrap_or_default();
+    for endpoint in endpoints.as_array_mut().into_iter().flatten() {
+        endpoint[field] = value.clone();
+    }
+    json!({"endpoints": endpoints})
+}
+
+/// Somebody who does not renew, but wants to be believed for years.
+fn held_for_years() -> Value {
+    json!({"spec": {"holderIdentity": "somebody", "leaseDurationSeconds": 100_000_000, "renewTime": "2099-01-01T00:00:00.000000Z"}})
+}
 
 /// The same mark, of the attempt after this one.
 fn another_attempt(service: &Value) -> Value {
@@ -185,6 +251,15 @@ fn another_attempt(service: &Value) -> Value {
 }
 
 impl On {
+    /// Where it is, for what the observer of a lane does not see.
+    pub fn elsewhere(self, lane: &str, lease: &str) -> Option<String> {
+        match self {
+            Self::Namespace => Some(format!("/api/v1/namespaces/{lane}")),
+            Self::Leader => Some(format!("/apis/coordination.k8s.io/v1/namespaces/{ACCOUNTS}/leases/{lease}")),
+            _ => None,
+        }
+    }
+
     /// The objects it is about, with their kind.
     pub fn find(self, world: &World) -> Vec<(Kind, Value)> {
         let (kind, is): (Kind, fn(&Value) -> bool) = match self {
@@ -203,6 +278,9 @@ impl On {
             Self::JobPods => (Kind::Pod, |it| {
                 list(it, "/metadata/ownerReferences").iter().any(|owner| text(owner, "/kind") == "Job")
             }),
+            Self::Budget => (Kind::Budget, |it| text(it, "/metadata/name").contains("-hotfix-")),
+            Self::Slices => (Kind::Slice, |it| label(it, SERVICE_NAME) == Some(WORKLOAD)),
+            Self::Namespace | Self::Leader => return Vec::new(),
         };
         let found = world.all(kind).filter(|it| is(it)).map(|it| (kind, it.clone()));
         if self == Self::BluePod { found.take(1).collect() } else { found.collect() }

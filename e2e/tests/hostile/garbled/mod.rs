@@ -8,8 +8,11 @@ use std::sync::Mutex;
 
 use hotfix_e2e::faults::ending;
 use hotfix_e2e::faults::lane::Lane;
+use hotfix_e2e::faults::scenario::HOTFIX;
 use hotfix_e2e::lab::LabError;
+use serde_json::Value;
 
+use super::{chosen, setting};
 use garbles::{GARBLES, Garble};
 use play::{Played, locked};
 
@@ -17,12 +20,14 @@ pub const LANES: usize = 10;
 
 type Order = Option<(Garble, &'static str)>;
 
-/// Plays every change once, in one of the phases it makes sense in, each in another; with `ALL=1` in all of them. `ONLY=slot`
-/// plays those whose line in the table contains the word.
+/// Plays every change once, in one of the phases it makes sense in, each in another; with `ALL=1` in all of them.
 pub async fn play(lanes: &[Lane<'_>]) -> Result<Vec<String>, LabError> {
     let orders = Mutex::new(orders());
     let done = Mutex::new(Vec::new());
     let all = locked(&orders).len();
+    for lane in lanes {
+        play::prepare(lane).await?;
+    }
     let played = futures::future::join_all(lanes.iter().map(async |lane| {
         let next = || locked(&orders).pop_front();
         while let Some(order) = next() {
@@ -43,17 +48,15 @@ pub async fn play(lanes: &[Lane<'_>]) -> Result<Vec<String>, LabError> {
     Ok(judged(&done))
 }
 
+/// The changes in the phases they are played in, the untouched run first.
 fn orders() -> VecDeque<Order> {
-    let set = |name: &str| std::env::var(name).ok().filter(|value| !matches!(value.as_str(), "" | "0"));
-    let all = set("ALL").is_some();
-    let only = set("ONLY");
-    let chosen = GARBLES.iter().enumerate().flat_map(|(nth, garble)| {
+    let all = setting("ALL").is_some();
+    let orders = GARBLES.iter().enumerate().flat_map(|(nth, garble)| {
         let place = nth % garble.phases.len();
         let phases = garble.phases.iter().enumerate().filter(move |(at, _)| all || *at == place);
         phases.map(move |(_, phase)| Some((*garble, *phase)))
     });
-    let asked = |order: &Order| only.as_ref().is_none_or(|word| told(order).contains(word.as_str()));
-    std::iter::once(None).chain(chosen.filter(asked)).collect()
+    std::iter::once(None).chain(chosen(orders.collect(), told)).collect()
 }
 
 fn told(order: &Order) -> String {
@@ -61,6 +64,18 @@ fn told(order: &Order) -> String {
         None => "nothing".to_owned(),
         Some((garble, phase)) => format!("{:?}: {} after {phase}", garble.on, garble.name),
     }
+}
+
+/// The end but for the record that a selector was set again, and whether there was one.
+fn without_setting_again(end: &Value) -> (Value, bool) {
+    let mut end = end.clone();
+    let milestones = end.pointer_mut(&format!("/hotfixes/{HOTFIX}/has")).and_then(Value::as_array_mut);
+    let set_again = milestones.is_some_and(|milestones| {
+        let before = milestones.len();
+        milestones.retain(|it| it != "reassert");
+        milestones.len() < before
+    });
+    (end, set_again)
 }
 
 fn judged(done: &[(Order, Played)]) -> Vec<String> {
@@ -71,10 +86,16 @@ fn judged(done: &[(Order, Played)]) -> Vec<String> {
     for (order, played) in done {
         wrong.extend(played.wrong.iter().map(|what| format!("{}: {what}", told(order))));
         let Some((garble, phase)) = order else { continue };
-        let differs = untouched.map(|it| ending::differences("", &it.end, &played.end)).unwrap_or_default();
+        let (end, set_again) = without_setting_again(&played.end);
+        let differs = untouched.map(|it| ending::differences("", &it.end, &end)).unwrap_or_default();
         let outcome = match (played.outcome.as_str(), differs.is_empty()) {
+            ("Remediated", true) if set_again => "set again, as is on record, then Remediated".to_owned(),
             ("Remediated", true) => "as untouched".to_owned(),
-            ("Remediated", false) => format!("Remediated, but {}", differs.join("; ")),
+            ("Remediated", false) => {
+                let outcome = format!("Remediated, but {}", differs.join("; "));
+                wrong.push(format!("{}: {outcome}", told(order)));
+                outcome
+            }
             (other, _) => other.to_owned(),
         };
         if outcome == "as untouched" {

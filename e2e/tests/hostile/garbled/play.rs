@@ -6,20 +6,24 @@ use std::time::{Duration, Instant};
 use futures::FutureExt;
 use hotfix_e2e::deed::Deed;
 use hotfix_e2e::faults::ending;
+use hotfix_e2e::faults::ground::policy_name;
 use hotfix_e2e::faults::lane::Lane;
 use hotfix_e2e::faults::laws::{self, Facts};
+use hotfix_e2e::faults::operator::Operators;
 use hotfix_e2e::faults::people::{People, is_restless};
 use hotfix_e2e::faults::proxy::{Hooks, Ledger, Proxy, Script};
-use hotfix_e2e::faults::scenario::{self, HOTFIX, Scenario};
-use hotfix_e2e::faults::world::{History, Kind, World, condition, list, text, version};
+use hotfix_e2e::faults::scenario::{self, HOTFIX, Scenario, WORKLOAD};
+use hotfix_e2e::faults::world::{History, Kind, World, condition, label, list, text, version};
 use hotfix_e2e::lab::LabError;
 use kube::Client;
+use securityhotfix::api::names::{HOTFIX_UID, OPEN};
+use securityhotfix::plan::jobs::CHECK;
 use serde_json::{Map, Value, json};
 
-use super::garbles::{Garble, How};
+use super::garbles::{Garble, How, On, POLICY};
 
 /// How long a rollout may take to its end; one that waits for the time of staging does not come to it by itself.
-const PATIENCE: Duration = Duration::from_secs(300);
+const PATIENCE: Duration = Duration::from_secs(420);
 
 /// How long a hotfix has been stalled when it is put back what was changed.
 const STALLED: Duration = Duration::from_secs(4);
@@ -41,23 +45,67 @@ pub struct Played {
     pub wrong: Vec<String>,
 }
 
-/// What was changed, as it was before and as it is now.
-type Changed = Arc<Mutex<Vec<(Kind, Value, Value)>>>;
+/// One object that was changed, as it was before and as it is now.
+struct Change {
+    path: String,
+    /// Its kind, where the observer sees it.
+    kind: Option<Kind>,
+    how: How,
+    before: Value,
+    after: Value,
+}
+
+type Changed = Arc<Mutex<Vec<Change>>>;
+
+/// The policy of a lane.
+fn policy(lane: &str) -> String {
+    format!("{lane}-passes")
+}
+
+/// Makes the policy of a lane: the one that passes, with shorter deadlines, since some changes are noticed by them alone.
+pub async fn prepare(lane: &Lane<'_>) -> Result<(), LabError> {
+    let unfit = |error: kube::Error| LabError::Unfit(error.to_string());
+    let policies = "/apis/securityhotfix.dev/v1alpha1/hotfixpolicies";
+    let passes = Deed::get(format!("{policies}/{}", policy_name("passes", "passes")));
+    let mut spec = passes.attempt(&lane.shared.admin).await.map_err(unfit)?["spec"].take();
+    spec["timeouts"] = json!({"staging": "2m", "convergence": "1m"});
+    let own = json!({
+        "apiVersion": "securityhotfix.dev/v1alpha1", "kind": "HotfixPolicy", "metadata": {"name": policy(&lane.name)},
+        "spec": spec,
+    });
+    match Deed::create(policies, own).attempt(&lane.shared.admin).await {
+        // The cluster was up already.
+        Err(kube::Error::Api(status)) if status.code == 409 => Ok(()),
+        other => other.map(drop).map_err(unfit),
+    }
+}
 
 pub async fn one(lane: &Lane<'_>, change: Option<(Garble, &'static str)>) -> Result<Played, LabError> {
     let scenario = scenario::named("happy").ok_or_else(|| LabError::Unfit("no healthy scenario".to_owned()))?;
     let people = People { client: lane.shared.admin.clone(), lane: lane.name.clone() };
     people.clear(&lane.shared.watcher).await?;
     people.deploy(scenario, &lane.shared.watcher).await?;
+    let chosen = json!({"metadata": {"labels": {POLICY: policy(&lane.name)}}});
+    let namespace = Deed::merge_custom(format!("/api/v1/namespaces/{}", lane.name), chosen);
+    namespace.attempt(&lane.shared.admin).await.map_err(|error| LabError::Unfit(error.to_string()))?;
+    // With a budget the candidate gets one too.
+    let budget = json!({
+        "apiVersion": "policy/v1", "kind": "PodDisruptionBudget", "metadata": {"name": WORKLOAD},
+        "spec": {"maxUnavailable": 1, "selector": {"matchLabels": {"app": WORKLOAD}}},
+    });
+    let budgets = format!("/apis/policy/v1/namespaces/{}/poddisruptionbudgets", lane.name);
+    let made = Deed::create(budgets, budget).attempt(&lane.shared.admin).await;
+    made.map_err(|error| LabError::Unfit(error.to_string()))?;
     let facts = Facts::of(scenario, &lane.shared.watcher.now(&lane.name));
     lane.shared.watcher.begin(&lane.name);
     let changed = Changed::default();
-    let (operators, proxy) = lane.launch(script(lane, scenario, change, &changed), false).await?;
+    let elected = change.is_some_and(|(garble, _)| garble.on == On::Leader);
+    let (operators, proxy) = lane.launch(script(lane, scenario, change, &changed), elected).await?;
     people.ask(HOTFIX).await?;
     operators.start().await;
 
     let mut wrong = Vec::new();
-    let stalled = to_the_end(lane, scenario, &proxy, &changed, &mut wrong).await;
+    let stalled = to_the_end(lane, scenario, (&operators, &proxy), &changed, &mut wrong).await;
     operators.stop().await;
     wrong.extend(operators.complaints().await);
     wrong.extend(proxy.troubles());
@@ -81,9 +129,10 @@ pub async fn one(lane: &Lane<'_>, change: Option<(Garble, &'static str)>) -> Res
 }
 
 /// The version at which something was changed; of what was deleted the answer tells none.
-fn changed_at(history: &History, (kind, before, after): &(Kind, Value, Value)) -> u64 {
+fn changed_at(history: &History, change: &Change) -> u64 {
+    let Change { kind, before, after, .. } = change;
     let uid = |object: &Value| text(object, "/metadata/uid").to_owned();
-    let same = history.events.iter().filter(|event| event.kind == *kind && uid(&event.object) == uid(before));
+    let same = history.events.iter().filter(|event| Some(event.kind) == *kind && uid(&event.object) == uid(before));
     let leaves = |object: &Value| object.pointer("/metadata/deletionTimestamp").is_some();
     let mut left = same.filter(|event| event.gone || leaves(&event.object)).map(|event| event.version);
     if version(after) > version(before) { version(after) } else { left.next().unwrap_or(0) }
@@ -92,6 +141,7 @@ fn changed_at(history: &History, (kind, before, after): &(Kind, Value, Value)) -
 fn script(lane: &Lane<'_>, scenario: &Scenario, change: Option<(Garble, &'static str)>, changed: &Changed) -> Script {
     let (client, watcher, name) = (lane.shared.admin.clone(), lane.shared.watcher.clone(), lane.name.clone());
     let changed = Arc::clone(changed);
+    let elsewhere = change.and_then(|(garble, _)| garble.on.elsewhere(&lane.name, &lane.operator.lease));
     Script {
         plans: Vec::new(),
         moves: &[],
@@ -106,12 +156,21 @@ fn script(lane: &Lane<'_>, scenario: &Scenario, change: Option<(Garble, &'static
                 };
                 let (client, watcher, name) = (client.clone(), watcher.clone(), name.clone());
                 let changed = Arc::clone(&changed);
+                let elsewhere = elsewhere.clone();
                 async move {
-                    // What was made a moment ago has to be seen first.
-                    watcher.until(&name, IDLE, |world| !garble.on.find(world).is_empty()).await;
-                    for (kind, before) in garble.on.find(&watcher.now(&name)) {
-                        match applied(&client, kind, &before, garble.how).await {
-                            Ok(after) => locked(&changed).push((kind, before, after)),
+                    let mut found: Vec<(String, Option<Kind>, Value)> = Vec::new();
+                    if let Some(path) = elsewhere {
+                        let before = Deed::get(&path).attempt(&client).await.map_err(|error| error.to_string())?;
+                        found.push((path, None, before));
+                    } else {
+                        // What was made a moment ago has to be seen first.
+                        watcher.until(&name, IDLE, |world| !garble.on.find(world).is_empty()).await;
+                        let seen = garble.on.find(&watcher.now(&name));
+                        found.extend(seen.into_iter().map(|(kind, it)| (path(kind, &it), Some(kind), it)));
+                    }
+                    for (path, kind, before) in found {
+                        match applied(&client, &path, &before, garble.how).await {
+                            Ok(after) => locked(&changed).push(Change { path, kind, how: garble.how, before, after }),
                             // It has gone in between.
                             Err(kube::Error::Api(status)) if status.code == 404 => {}
                             Err(error) => return Err(error.to_string()),
@@ -132,8 +191,7 @@ fn path(kind: Kind, object: &Value) -> String {
     format!("{root}/namespaces/{namespace}/{plural}/{name}")
 }
 
-async fn applied(client: &Client, kind: Kind, object: &Value, how: How) -> Result<Value, kube::Error> {
-    let at = path(kind, object);
+async fn applied(client: &Client, at: &str, object: &Value, how: How) -> Result<Value, kube::Error> {
     let deed = match how {
         How::Merge(patch) => Deed::merge_custom(at, patch(object)),
         How::Status(patch) => Deed::merge(format!("{at}/status"), patch(object)),
@@ -145,12 +203,17 @@ async fn applied(client: &Client, kind: Kind, object: &Value, how: How) -> Resul
 /// Puts back what was changed, where it is still there.
 async fn put_back(client: &Client, changed: &Changed) {
     let all = std::mem::take(&mut *locked(changed));
-    for (kind, before, after) in &all {
-        let (was, is) = (restored(before), restored(after));
-        let mut patch = was.clone();
-        nulls(&is, &mut patch);
+    for Change { path, how, before, after, .. } in &all {
+        let deed = if let How::Status(_) = how {
+            Deed::merge(format!("{path}/status"), json!({"status": before["status"]}))
+        } else {
+            let (was, is) = (restored(before), restored(after));
+            let mut patch = was.clone();
+            nulls(&is, &mut patch);
+            Deed::merge_custom(path, patch)
+        };
         // What is gone cannot be put back, and need not be.
-        let _ = Deed::merge_custom(path(*kind, before), patch).attempt(client).await;
+        let _ = deed.attempt(client).await;
     }
     *locked(changed) = all;
 }
@@ -194,7 +257,7 @@ fn nulls(is: &Value, patch: &mut Value) {
 async fn to_the_end(
     lane: &Lane<'_>,
     scenario: &Scenario,
-    proxy: &Proxy,
+    (operators, proxy): (&Operators, &Proxy),
     changed: &Changed,
     wrong: &mut Vec<String>,
 ) -> Option<String> {
@@ -203,6 +266,7 @@ async fn to_the_end(
     let mut told = None;
     loop {
         tokio::time::sleep(LOOK).await;
+        operators.tend().await;
         let (missing, restless, reason) = lane
             .shared
             .watcher
@@ -211,12 +275,19 @@ async fn to_the_end(
         if missing.is_empty() && !restless && idle {
             return told;
         }
+        let_checks_go(lane).await;
         match (reason, &stalled) {
-            (Some(reason), None) => stalled = Some((Instant::now(), reason)),
-            (Some(reason), Some((since, _))) if since.elapsed() > STALLED && told.is_none() => {
-                put_back(&lane.shared.admin, changed).await;
-                told = Some(reason);
+            (Some(reason), Some((since, known))) if reason == *known => {
+                if since.elapsed() > STALLED && reason == "LeftBehind" {
+                    // It asks for that.
+                    delete_strays(lane).await;
+                    told.get_or_insert(reason);
+                } else if since.elapsed() > STALLED && told.is_none() {
+                    put_back(&lane.shared.admin, changed).await;
+                    told = Some(reason);
+                }
             }
+            (Some(reason), _) => stalled = Some((Instant::now(), reason)),
             (None, Some(_)) => stalled = None,
             _ => {}
         }
@@ -225,6 +296,45 @@ async fn to_the_end(
             return told;
         }
     }
+}
+
+/// What becomes of checks that nothing names any more, after the end: a Job goes by its own time to live, which is an hour and is
+/// not waited for here. A pod of one whose owner was taken off stays, ended: it is the one thing that the operator leaves.
+async fn let_checks_go(lane: &Lane<'_>) {
+    let left: Vec<(bool, String)> = lane.shared.watcher.look(&lane.name, |world| {
+        let ended = world.get(Kind::Hotfix, HOTFIX).is_some_and(|hotfix| condition(hotfix, "Finished") == "True");
+        let unnamed = |job: &&Value| {
+            label(job, HOTFIX_UID).is_none() && job.pointer("/spec/ttlSecondsAfterFinished") != Some(&json!(0))
+        };
+        let jobs = world.all(Kind::Job).filter(unnamed).map(|job| (true, path(Kind::Job, job)));
+        let nobodys = |pod: &&Value| label(pod, CHECK).is_some() && list(pod, "/metadata/ownerReferences").is_empty();
+        let pods = world.all(Kind::Pod).filter(nobodys).map(|pod| (false, path(Kind::Pod, pod)));
+        if ended { jobs.chain(pods).collect() } else { Vec::new() }
+    });
+    for (of_job, path) in left {
+        let ttl = json!({"spec": {"ttlSecondsAfterFinished": 0}});
+        let deed = if of_job { Deed::merge_custom(path, ttl) } else { Deed::delete(path) };
+        // It may have gone in between.
+        let _ = deed.attempt(&lane.shared.admin).await;
+    }
+}
+
+/// Deletes the pods of a candidate that are nobody's.
+async fn delete_strays(lane: &Lane<'_>) {
+    let strays: Vec<String> = lane.shared.watcher.look(&lane.name, |world| {
+        let strays =
+            world.all(Kind::Pod).filter(|pod| is_gated(pod) && list(pod, "/metadata/ownerReferences").is_empty());
+        strays.map(|pod| path(Kind::Pod, pod)).collect()
+    });
+    for path in strays {
+        // Somebody else may be quicker.
+        let _ = Deed::delete(path).attempt(&lane.shared.admin).await;
+    }
+}
+
+/// Whether it is, or was, a candidate's.
+fn is_gated(pod: &Value) -> bool {
+    list(pod, "/spec/readinessGates").iter().any(|gate| text(gate, "/conditionType") == OPEN)
 }
 
 /// What is not as it is at the end of every rollout, whoever changed the labels by which ours is known.
@@ -236,6 +346,8 @@ fn missing(world: &World, scenario: &Scenario) -> Vec<String> {
             world.all(kind).filter(ours).map(|it| format!("{kind:?} {} by its name", text(it, "/metadata/name"))),
         );
     }
+    let gated = world.all(Kind::Pod).filter(|pod| is_gated(pod));
+    missing.extend(gated.map(|pod| format!("pod {} by its gate", text(pod, "/metadata/name"))));
     missing
 }
 

@@ -60,7 +60,10 @@ pub struct Played {
     pub history: History,
 }
 
-/// How long the second attempt may take to begin.
+/// Attempts in one story, where the machine is too busy for the candidate to be opened in the time it has.
+const ATTEMPTS_MAX: i64 = 3;
+
+/// How long another attempt may take to begin.
 const PATIENCE: Duration = Duration::from_secs(60);
 
 pub async fn play(lane: &Lane<'_>, story: &Story) -> Result<Played, LabError> {
@@ -83,25 +86,14 @@ pub async fn play(lane: &Lane<'_>, story: &Story) -> Result<Played, LabError> {
         operators.start().await;
     }
 
-    let kubelet = revives(&operators);
-    let told = async {
-        let order = Order { scenario, plans: Vec::new(), mutant: None };
-        let mut wrong: Vec<String> = lane.to_the_end(&order, None, &proxy).await.into_iter().collect();
-        if story.again && wrong.is_empty() {
-            wrong.extend(again(lane).await.err());
-            wrong.extend(lane.to_the_end(&order, None, &proxy).await);
-        }
-        wrong
-    };
-    let mut violations = if story.elected {
-        futures::pin_mut!(told);
-        match futures::future::select(told, Box::pin(kubelet)).await {
-            futures::future::Either::Left((told, _)) => told,
-            futures::future::Either::Right(((), _)) => vec!["it was revived too often".to_owned()],
-        }
-    } else {
-        told.await
-    };
+    let order = Order { scenario, plans: Vec::new(), mutant: None };
+    let mut violations: Vec<String> = lane.to_the_end(&order, Some(&operators), &proxy).await.into_iter().collect();
+    let mut attempt = 1;
+    while violations.is_empty() && (story.again && attempt == 1 || attempt < ATTEMPTS_MAX && opened_late(lane)) {
+        attempt += 1;
+        violations.extend(again(lane, attempt).await.err());
+        violations.extend(lane.to_the_end(&order, Some(&operators), &proxy).await);
+    }
     taker.whole().await;
     operators.stop().await;
     violations.extend(operators.complaints().await);
@@ -113,7 +105,7 @@ pub async fn play(lane: &Lane<'_>, story: &Story) -> Result<Played, LabError> {
     violations.extend(ends_otherwise(&world, scenario));
     let history = lane.shared.watcher.history(&lane.name).await.map_err(LabError::Unfit)?;
     // Who asks for another attempt takes back that it is finished.
-    let reopened = |what: &String| story.again && what.starts_with("finished-is-for-good");
+    let reopened = |what: &String| attempt > 1 && what.starts_with("finished-is-for-good");
     violations.extend(laws::broken(&history, &facts).into_iter().filter(|what| !reopened(what)));
     Ok(Played { story: story.scenario, violations, taken: taker.done(), history })
 }
@@ -180,31 +172,24 @@ async fn tried(lane: &Lane<'_>, deed: Deed) -> Result<Value, LabError> {
     deed.attempt(&lane.shared.admin).await.map_err(|error| LabError::Unfit(error.to_string()))
 }
 
-/// Somebody asks for another attempt; returns when it has begun.
-async fn again(lane: &Lane<'_>) -> Result<(), String> {
-    let path = format!("/apis/securityhotfix.dev/v1alpha1/namespaces/{}/securityhotfixes/{HOTFIX}", lane.name);
-    let retry = Deed::merge_custom(path, json!({"metadata": {"annotations": {RETRY: "once more"}}}));
-    tried(lane, retry).await.map_err(|error| error.to_string())?;
-    let second = |world: &World| {
-        let number = |hotfix: &Value| hotfix.pointer("/status/attempt/number").and_then(Value::as_i64);
-        world.get(Kind::Hotfix, HOTFIX).and_then(number) == Some(2)
-    };
-    if lane.shared.watcher.until(&lane.name, PATIENCE, second).await {
-        return Ok(());
-    }
-    Err("the second attempt does not begin".to_owned())
+/// Whether the attempt ended since its candidate was opened and not ready in time, which no right decides: the machine was too busy.
+fn opened_late(lane: &Lane<'_>) -> bool {
+    lane.shared.watcher.look(&lane.name, |world| {
+        world.get(Kind::Hotfix, HOTFIX).is_some_and(|it| text(it, "/status/attempt/latch/reason") == "OpeningFailed")
+    })
 }
 
-/// Starts the operator again where it has ended by itself; who cannot hold the lead has to. Ends when that happens too often.
-async fn revives(operators: &Operators) {
-    const TIMES: usize = 5;
-    let mut times = 0;
-    while times <= TIMES {
-        let ended = operators.revive().await;
-        for how in &ended {
-            eprintln!("an operator ended by itself ({how}) and was started again");
-        }
-        times += ended.len();
-        tokio::time::sleep(Duration::from_millis(300)).await;
+/// Somebody asks for another attempt; returns when it has begun.
+async fn again(lane: &Lane<'_>, attempt: i64) -> Result<(), String> {
+    let path = format!("/apis/securityhotfix.dev/v1alpha1/namespaces/{}/securityhotfixes/{HOTFIX}", lane.name);
+    let retry = Deed::merge_custom(path, json!({"metadata": {"annotations": {RETRY: attempt.to_string()}}}));
+    tried(lane, retry).await.map_err(|error| error.to_string())?;
+    let begun = |world: &World| {
+        let number = |hotfix: &Value| hotfix.pointer("/status/attempt/number").and_then(Value::as_i64);
+        world.get(Kind::Hotfix, HOTFIX).and_then(number) == Some(attempt)
+    };
+    if lane.shared.watcher.until(&lane.name, PATIENCE, begun).await {
+        return Ok(());
     }
+    Err(format!("attempt {attempt} does not begin"))
 }

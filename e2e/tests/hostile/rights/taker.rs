@@ -15,10 +15,11 @@ use tokio::sync::OwnedMutexGuard;
 use super::roles::{Before, Roles};
 
 /// How long a right stays away at least, so that a loop without pauses would show.
-pub const AWAY: Duration = Duration::from_secs(3);
+const AWAY: Duration = Duration::from_secs(3);
 
-/// How long the operator may take to say what is missing, on a busy machine.
-const PATIENCE: Duration = Duration::from_secs(20);
+/// A right that nobody was refused by then, or nobody told of, never will be: the longest that the operator leaves a refusal
+/// alone is a minute, and this is two of those.
+const CAP: Duration = Duration::from_secs(120);
 
 const LOOK: Duration = Duration::from_millis(50);
 
@@ -28,8 +29,8 @@ pub struct Taking {
     pub right: Right,
     /// Not before this write was made.
     pub after: Option<&'static str>,
-    /// How long at least.
-    pub away: Duration,
+    /// It stays away until so many calls were refused, beside that it was told.
+    pub refusals: usize,
 }
 
 impl Taking {
@@ -61,8 +62,8 @@ pub struct Taken {
     pub after_good_end: bool,
     /// How often the API server refused a call meanwhile.
     pub refused: usize,
-    /// How often in the second half of the time.
-    pub refused_late: usize,
+    /// How often it had to be.
+    pub wanted: usize,
     /// All calls meanwhile, but for the watches.
     pub calls: usize,
     pub away: Duration,
@@ -157,42 +158,42 @@ impl Taker {
     }
 
     async fn follow(self: Arc<Self>, taking: Taking, before: Before, from: (usize, usize), turn: OwnedMutexGuard<()>) {
-        let (from, said) = from;
+        let (place, said) = from;
+        // The call itself may have waited for long, and others were refused then for want of another right.
+        let from = self.ledger(Ledger::calls);
         let begun = Instant::now();
         let mut told = Told::Nowhere;
-        let mut half = None;
         let told_enough = |told| match told {
             Told::Condition => true,
             Told::Log => is_told_by_the_log(&taking) || self.has_ended_well(),
             Told::Nowhere => false,
         };
-        while begun.elapsed() < taking.away.max(AWAY) || (!told_enough(told) && begun.elapsed() < PATIENCE) {
+        let refused = || self.ledger(|it| it.answered_with(403, from) + usize::from(it.is_answered_with(403, place)));
+        let enough = |told| begun.elapsed() >= AWAY && refused() >= taking.refusals && told_enough(told);
+        while !enough(told) && begun.elapsed() < CAP {
             if told != Told::Condition && self.is_in_a_condition(&taking.right) {
                 told = Told::Condition;
             } else if told == Told::Nowhere && names(self.said().get(said..).unwrap_or_default(), &taking.right) {
                 told = Told::Log;
             }
-            if begun.elapsed() > taking.away / 2 {
-                half.get_or_insert_with(|| self.ledger(Ledger::calls));
-            }
             tokio::time::sleep(LOOK).await;
         }
-        let refused = |from: usize| self.ledger(|ledger| ledger.answered_with(403, from));
         let taken = Taken {
             taking: taking.told(),
             told,
             after_good_end: self.has_ended_well(),
-            refused: refused(from),
-            refused_late: half.map_or(0, refused),
+            refused: refused(),
+            wanted: taking.refusals,
             calls: self.ledger(Ledger::calls) - from,
             may_be_logged: is_told_by_the_log(&taking),
+            // Read after what was refused: no refusal is held against a shorter time than it had.
             away: begun.elapsed(),
             right: taking.right.clone(),
         };
         let mut back = self.roles.give_back(&taken.right, before).await;
-        // Where it was away for long it is to go on by itself, within the minute it leaves a refusal alone; the others would
+        // Where it was refused often it is to go on by itself, within the minute it leaves a refusal alone; the others would
         // only take longer.
-        if back.is_ok() && taking.away == AWAY {
+        if back.is_ok() && taking.refusals == 1 {
             back = self.roles.nudge().await;
         }
         if let Err(why) = back {
