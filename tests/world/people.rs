@@ -191,7 +191,9 @@ impl World {
     pub fn delete_stray_pods(&mut self) {
         let strays = self.pods.values().filter(|pod| pod.controller.is_none() && pod.lives());
         let strays: Vec<String> = strays.map(|pod| pod.name.clone()).collect();
-        strays.iter().for_each(|name| self.delete_pod(name));
+        for name in strays {
+            self.delete_pod(&name);
+        }
     }
 
     /// `kubectl delete namespace`.
