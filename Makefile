@@ -41,7 +41,7 @@ test: unit ## Run all tests, also those on a real cluster (root, Go).
 	cargo run --quiet --profile explore -p hotfix-explorer -- small
 	cargo test --profile explore -p hotfix-explorer
 	cargo test -p hotfix-e2e --lib --bins --test admission --test chart --test cluster --test writes --test leaders --test rollouts
-	$(MAKE) hostile N=20
+	$(MAKE) hostile N=12
 	$(MAKE) faults N=40 MUTANTS=0 FAULTS=commit-and-drop,time-out,409,422,429,500,503,504,reset,fail,delay
 
 rollouts: ## Play whole rollouts on a real cluster (root, Go); ONLY="kill drain" chooses some by their names.
