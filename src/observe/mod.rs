@@ -167,16 +167,18 @@ impl Observer {
             Some(known) => known,
             None => self.memory.put_blue(&id.uid, Known::of(reads.one(reads::DEPLOYMENTS, &id.target).await?.as_ref())),
         };
-        let (by_label, by_slot, candidates) = tokio::try_join!(
-            pods_of_blue(reads, &known),
-            reads.all(reads::PODS, Which::Labels(SLOT.to_owned())),
-            strays::candidates(reads, id, strays::matter(&before.hotfix)),
-        )?;
-
         // What is to be read follows from the hotfix and the Services as they were: a picture counts only if they still are.
         let hotfix = &before.hotfix;
         let stage = Stage::of(hotfix);
         let slots = slots(hotfix);
+        // What may be of another hotfix is read before the others are listed: what is of none of these is of one that is gone.
+        let (by_label, by_slot, candidates, guards, claim) = tokio::try_join!(
+            pods_of_blue(reads, &known),
+            reads.all(reads::PODS, Which::Labels(SLOT.to_owned())),
+            strays::candidates(reads, id, strays::matter(hotfix)),
+            guards(reads, &id.target, stage),
+            claim(reads, &known, hotfix),
+        )?;
         let wanted = strays::slots(&slots, &candidates, hotfix.status.leftover.as_ref());
         let pods =
             merged(read_all(reads::PODS, &by_label, read::pod)?, read_all(reads::PODS, &by_slot, read::pod)?, &wanted);
@@ -186,7 +188,7 @@ impl Observer {
         let report_name = names::report(&id.name, &id.uid);
         let checks = Reads { client: &self.client, namespace: &self.settings.checks_namespace };
         let source = self.source(id);
-        let (object, services, setup, sides, (replica_sets, slices), guards, claim, others, (jobs, report), ()) = tokio::try_join!(
+        let (object, services, setup, sides, (replica_sets, slices), others, (jobs, report), ()) = tokio::try_join!(
             reads.one(reads::HOTFIXES, &id.name),
             reads.all(reads::SERVICES, Which::All),
             setup(reads, stage),
@@ -197,8 +199,6 @@ impl Observer {
                     slices_of(reads, &relevant),
                 )
             },
-            guards(reads, &id.target, stage),
-            claim(reads, &known, hotfix),
             strays::others(reads, id, strange, &candidates, &pods, hotfix),
             async {
                 let jobs = checks.all(reads::JOBS, Which::Labels(format!("{HOTFIX_UID}={}", id.uid)));
