@@ -110,7 +110,8 @@ pub fn handled_abort(o: &Observed, command: &str) -> Handled {
 
 /// The token of a retry that was not handled yet.
 pub fn retry_token(o: &Observed) -> Option<String> {
-    let token = remembered(o.hotfix.annotations.get(RETRY)?);
+    let token = o.hotfix.annotations.get(RETRY).filter(|token| !token.trim().is_empty());
+    let token = remembered(token?);
     let handled = o.status().last_handled.as_ref().and_then(|handled| handled.retry.as_ref());
     (handled != Some(&token)).then_some(token)
 }

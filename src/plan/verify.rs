@@ -38,7 +38,10 @@ pub fn next(o: &Observed, attempt: &Attempt, policy: Result<&Policy, Trouble>, n
     }
     let policy = match policy {
         Ok(policy) => policy,
-        Err(trouble) => return Step::trouble(trouble, Some(after(now, LOOK_AGAIN))),
+        Err(mut trouble) => {
+            trouble.message.push_str(" The candidate serves all traffic unchecked until then; abort to go back.");
+            return Step::trouble(trouble, Some(after(now, LOOK_AGAIN)));
+        }
     };
     let began = attempt.converged_at.map_or(now, Moment::timestamp);
     let soaked = after(began, positive(policy.spec.soak));

@@ -13,6 +13,20 @@ use crate::world::World;
 use crate::world::arrange::{BLUE, V1, V2, V3, V4, V5};
 
 #[test]
+fn a_retry_without_a_word_asks_for_nothing() {
+    let mut world = Story::of("An attempt has failed")
+        .when(scanning, "v2 turns out to be vulnerable", |w: &mut World| w.image(V2).vulnerable = true)
+        .world_after(finished);
+    let name = world.hotfix().unwrap().name.clone();
+    let mut ask = |word: &str| {
+        world.hotfixes.get_mut(&name).unwrap().annotations.insert(names::RETRY.into(), word.into());
+        decide(&world.observe(&name).unwrap(), world.now).actions.iter().any(|it| matches!(it, Action::Record { .. }))
+    };
+    assert!(!ask("") && !ask(" "));
+    assert!(ask("again"));
+}
+
+#[test]
 fn a_second_hotfix_waits_for_the_first() {
     Story::of("Two hotfixes on one workload: the second waits, and finds the workload patched")
         .when(scanning, "somebody asks for v2 once more", |w: &mut World| w.ask("web-second", V2))

@@ -87,6 +87,14 @@ fn a_pod_of_the_candidate_that_is_replaced_is_opened_late() {
 }
 
 #[test]
+fn a_policy_that_goes_while_the_candidate_serves_is_told_with_what_serves() {
+    Story::of("The policy is deleted while the candidate serves: it serves unchecked, and people are told so")
+        .when(verifying, "the policy is deleted", |w: &mut World| w.policy = None)
+        .when(in_trouble, "an administrator creates it again", |w: &mut World| w.policy = World::at_rest().policy)
+        .tell("policy_gone_verifying");
+}
+
+#[test]
 fn an_opening_outlives_the_operator() {
     Story::of("The operator dies when it has opened one pod, and its successor opens the other instead of going back")
         .when(opened, "the operator dies, and leads again after seven seconds", |w: &mut World| {

@@ -35,6 +35,20 @@
 {{- if and (gt (int .Values.replicas) 1) (not .Values.leaderElection.enabled) }}
 {{- fail "replicas is more than 1 without leaderElection.enabled: every replica would act. Set replicas to 1, or turn the election on." }}
 {{- end }}
+{{- /* Two that see the same hotfixes would refuse each other's records. Nothing is looked up where the chart is only rendered. */}}
+{{- $this := printf "%s/%s" .Release.Namespace .Release.Name }}
+{{- $found := lookup "admissionregistration.k8s.io/v1" "ValidatingAdmissionPolicyBinding" "" "" }}
+{{- range get $found "items" }}
+{{- $notes := default dict .metadata.annotations }}
+{{- $other := printf "%s/%s" (get $notes "meta.helm.sh/release-namespace") (get $notes "meta.helm.sh/release-name") }}
+{{- if and (eq (get (default dict .metadata.labels) "app.kubernetes.io/name") (include "hotfix.name" $)) (ne $other $this) }}
+{{- $watched := dig "spec" "matchResources" "namespaceSelector" "matchLabels" "kubernetes.io/metadata.name" "" . }}
+{{- if or (not $watched) (not $.Values.watchNamespace) (eq $watched $.Values.watchNamespace) }}
+{{- $who := ternary "by its manifests" (printf "as release %s" $other) (eq $other "/") }}
+{{- fail (printf "this operator would see the hotfixes of %s, where it is installed %s already, and each would refuse what the other records: uninstall that one, or give every one a watchNamespace of its own." (default "all namespaces" $watched) $who) }}
+{{- end }}
+{{- end }}
+{{- end }}
 {{- range $i, $registry := .Values.registries }}
 {{- if not (regexMatch (printf "^(localhost|%s)$" $host) $registry.host) }}
 {{- fail (printf "registries[%d].host: %q is no host as images have it: write registry.corp or registry:5000, with a dot or a port, without http:// and without a path." $i $registry.host) }}

@@ -85,6 +85,15 @@ async fn again(cluster: &Cluster) {
         list(&admin, LEASES).await.iter().map(|lease| lease["spec"]["holderIdentity"].clone()).collect();
     assert_eq!(holders, [Value::Null], "nobody is waited for");
 
+    let second: &[&str] =
+        &["install", "second", "charts/hotfix-operator", "--namespace", "second", "--create-namespace"];
+    let beside = |more: &[&str]| program(cluster, &[second, &["--set", "crds.enabled=false"], more].concat());
+    let refused = beside(&[]).output().expect("Helm runs");
+    let said = String::from_utf8_lossy(&refused.stderr);
+    assert!(!refused.status.success() && said.contains("as release hotfix-system/hotfix-operator already"), "{said}");
+    let narrow = beside(&["--set", "watchNamespace=shop"]).output().expect("Helm runs");
+    assert!(!narrow.status.success(), "the first one sees that namespace too");
+
     helm(cluster, &["uninstall", "hotfix-operator", "--namespace", "hotfix-system", "--wait"]);
     let left =
         json!({"apiVersion": "coordination.k8s.io/v1", "kind": "Lease", "metadata": {"name": "hotfix-operator"}});
@@ -119,8 +128,14 @@ async fn all_end_well(cluster: &Cluster, chapter: &str, cases: Vec<Case>) {
 
 /// Helm, from the repository's root, inside the cluster's network.
 fn helm(cluster: &Cluster, args: &[&str]) {
+    done(&mut program(cluster, args));
+}
+
+fn program(cluster: &Cluster, args: &[&str]) -> Command {
     let helm = Tool::Helm.path().expect("Helm is built from its pins");
-    done(cluster.command(helm).current_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join("..")).args(args));
+    let mut command = cluster.command(helm);
+    command.current_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join("..")).args(args);
+    command
 }
 
 fn kubectl(cluster: &Cluster, args: &[&str]) {

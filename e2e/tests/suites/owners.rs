@@ -45,7 +45,7 @@ async fn a_selector_put_back_twice_ends_the_attempt(scene: &Scene<'_>) {
     let ended = story.ends(Outcome::RolledBack).await;
     assert_eq!(why(&ended), Some(Reason::ServiceChanged));
     let message = ended.status.and_then(|status| status.attempt?.latch).map(|latch| latch.message).unwrap_or_default();
-    assert!(message.contains("Somebody"), "who it was is told: {message}");
+    assert!(message.contains("Field manager somebody"), "who it was is told: {message}");
     story.leaves_all_as_before().await;
 }
 
