@@ -282,6 +282,9 @@ pub fn not_up(pods: &[&Pod], attempt: &Attempt, wanted: usize) -> String {
     } else {
         format!("Of the {living} pods of the candidate, {} were not {what}", living.saturating_sub(good))
     };
+    let unplaced = pods.iter().filter(|pod| pod.lives());
+    let unplaced =
+        unplaced.filter_map(|pod| Some(format!("no node takes pod {}: {}", pod.name, pod.unplaced.as_deref()?))).next();
     let waiting = pods.iter().find_map(|pod| {
         let container = pod.containers.iter().find(|container| container.waiting.is_some())?;
         Some(format!(
@@ -301,7 +304,7 @@ pub fn not_up(pods: &[&Pod], attempt: &Attempt, wanted: usize) -> String {
         let container = pod.containers.iter().find(|container| container.restarts > 0)?;
         Some(format!("container {} of pod {} was restarted {} times", container.name, pod.name, container.restarts))
     });
-    match waiting.or(ungated).or(other).or(restarts) {
+    match unplaced.or(waiting).or(ungated).or(other).or(restarts) {
         Some(why) => format!("{counted}; {why}."),
         None => format!("{counted}."),
     }

@@ -2,7 +2,7 @@
 
 use securityhotfix::api::{ConditionType, Reason};
 
-use crate::moments::{analyzing, finished, growing, in_trouble, staging, suspended};
+use crate::moments::{analyzing, finished, growing, in_trouble, staging, started, suspended};
 use crate::story::{Story, Told};
 use crate::world::World;
 use crate::world::arrange::{V1, V2};
@@ -59,6 +59,21 @@ fn a_candidate_that_never_starts_fails_staging() {
         .given("v2 never becomes ready.", |w: &mut World| w.image(V2).never_ready = true)
         .tell("staging_never_ready");
     untouched(&told);
+}
+
+#[test]
+fn a_candidate_that_no_node_takes_fails_with_the_schedulers_word() {
+    Story::of("No node has room for the candidate")
+        .given("v2 never becomes ready.", |w: &mut World| w.image(V2).never_ready = true)
+        .when(started, "the scheduler finds no node for its pod", |w: &mut World| {
+            let name = w.green().unwrap().name.clone();
+            let pods: Vec<String> = w.pods_of(&name).map(|pod| pod.name.clone()).collect();
+            for pod in pods {
+                let pod = w.pods.get_mut(&pod).unwrap();
+                (pod.node, pod.unplaced) = (None, Some("0/1 nodes are available: 1 Insufficient cpu".into()));
+            }
+        })
+        .tell("staging_no_room");
 }
 
 #[test]

@@ -27,6 +27,11 @@ pub fn staging(world: &World) -> bool {
     world.green().is_some()
 }
 
+/// The candidate has a pod.
+pub fn started(world: &World) -> bool {
+    world.green().is_some_and(|green| world.pods_of(&green.name).next().is_some())
+}
+
 pub fn analyzing(world: &World) -> bool {
     phase(world, Phase::Analyzing)
 }

@@ -125,6 +125,7 @@ fn one_pod(pod: Pod, uid: String, labels: Map, set: String) -> observed::Pod {
         labels,
         controller: Some(set),
         node: Some("node".into()),
+        unplaced: None,
         ip: Some("10.0.0.1".into()),
         deleting: pod.life() == LEAVING,
         ended: false,

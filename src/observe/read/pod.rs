@@ -15,6 +15,7 @@ pub fn pod(object: &Value) -> Option<Pod> {
         labels: map(object, "/metadata/labels"),
         controller: controller(object).and_then(|owner| text(owner, "/uid")).map(str::to_owned),
         node: text(object, "/spec/nodeName").map(str::to_owned),
+        unplaced: super::stuck::unplaced(object),
         ip: text(object, "/status/podIP").map(str::to_owned),
         deleting: deleting(object),
         ended: matches!(text(object, "/status/phase"), Some("Succeeded" | "Failed")),

@@ -42,8 +42,18 @@ fn waiting(specs: &[Value], statuses: &[Value]) -> Option<String> {
     })
 }
 
+/// Why no node takes a pod, as the scheduler says. Visible text of at most 300 bytes.
+pub fn unplaced(pod: &Value) -> Option<String> {
+    let why = text(unplaceable(pod)?, "/message").filter(|why| !why.is_empty()).unwrap_or("the scheduler says no more");
+    Some(clean(why, KEPT).trim_end_matches([' ', '.', ':']).to_owned())
+}
+
+fn unplaceable(pod: &Value) -> Option<&Value> {
+    condition(pod, "PodScheduled").filter(|condition| text(condition, "/status") == Some("False"))
+}
+
 fn unscheduled(pod: &Value) -> Option<String> {
-    let scheduled = condition(pod, "PodScheduled").filter(|condition| text(condition, "/status") == Some("False"))?;
+    let scheduled = unplaceable(pod)?;
     let image = array(pod, "/spec/containers").first().map(|container| word(container, "/image")).unwrap_or_default();
     let reason = text(scheduled, "/reason").filter(|reason| !reason.is_empty()).unwrap_or("Unschedulable");
     Some(told(reason, &image, text(scheduled, "/message").unwrap_or_default()))
@@ -58,6 +68,15 @@ fn told(reason: &str, image: &str, message: &str) -> String {
 mod tests {
     use super::*;
     use serde_json::json;
+
+    #[test]
+    fn why_no_node_takes_a_pod_is_the_schedulers_word() {
+        let pod = |status: &str, message: &str| json!({"status": {"conditions": [{"type": "PodScheduled", "status": status, "message": message}]}});
+        let why = "0/1 nodes are available: 1 Insufficient cpu.";
+        assert_eq!(unplaced(&pod("False", why)).as_deref(), Some("0/1 nodes are available: 1 Insufficient cpu"));
+        assert_eq!(unplaced(&pod("False", "")).as_deref(), Some("the scheduler says no more"));
+        assert_eq!(unplaced(&pod("True", "")), None);
+    }
 
     fn pod(runner: &Value, check: &Value) -> Value {
         json!({

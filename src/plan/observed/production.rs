@@ -77,6 +77,8 @@ pub struct Pod {
     pub controller: Option<String>,
     /// Its node.
     pub node: Option<String>,
+    /// Why no node takes it, as the scheduler says: visible text of at most 300 bytes.
+    pub unplaced: Option<String>,
     /// Its address.
     pub ip: Option<String>,
     /// True when it is being deleted.
