@@ -282,9 +282,10 @@ pub fn not_up(pods: &[&Pod], attempt: &Attempt, wanted: usize) -> String {
     } else {
         format!("Of the {living} pods of the candidate, {} were not {what}", living.saturating_sub(good))
     };
-    let unplaced = pods.iter().filter(|pod| pod.lives());
-    let unplaced =
-        unplaced.filter_map(|pod| Some(format!("no node takes pod {}: {}", pod.name, pod.unplaced.as_deref()?))).next();
+    let unplaced = pods
+        .iter()
+        .filter(|pod| pod.lives())
+        .find_map(|pod| Some(format!("no node takes pod {}: {}", pod.name, pod.unplaced.as_deref()?)));
     let waiting = pods.iter().find_map(|pod| {
         let container = pod.containers.iter().find(|container| container.waiting.is_some())?;
         Some(format!(
