@@ -38,7 +38,7 @@
 {{- /* Two that see the same hotfixes would refuse each other's records. Nothing is looked up where the chart is only rendered. */}}
 {{- $this := printf "%s/%s" .Release.Namespace .Release.Name }}
 {{- $found := lookup "admissionregistration.k8s.io/v1" "ValidatingAdmissionPolicyBinding" "" "" }}
-{{- range get $found "items" }}
+{{- range dig "items" list $found }}
 {{- $notes := default dict .metadata.annotations }}
 {{- $other := printf "%s/%s" (get $notes "meta.helm.sh/release-namespace") (get $notes "meta.helm.sh/release-name") }}
 {{- if and (eq (get (default dict .metadata.labels) "app.kubernetes.io/name") (include "hotfix.name" $)) (ne $other $this) }}
