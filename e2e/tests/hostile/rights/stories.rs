@@ -6,6 +6,7 @@ use std::time::Duration;
 use futures::FutureExt;
 use hotfix_e2e::deed::Deed;
 use hotfix_e2e::faults::ending;
+use hotfix_e2e::faults::ground::ACCOUNTS;
 use hotfix_e2e::faults::lane::{Lane, Order};
 use hotfix_e2e::faults::laws::{self, Facts};
 use hotfix_e2e::faults::operator::Operators;
@@ -80,6 +81,11 @@ pub async fn play(lane: &Lane<'_>, story: &Story) -> Result<Played, LabError> {
     let proxy = Arc::new(proxy);
     taker.behind(&proxy);
     people.ask(HOTFIX).await?;
+    if story.elected {
+        // The release made it, and somebody deletes it: the operator makes another.
+        let lease = format!("/apis/coordination.k8s.io/v1/namespaces/{ACCOUNTS}/leases/{}", lane.operator.lease);
+        tried(lane, Deed::delete(lease)).await?;
+    }
     operators.start().await;
     if story.elected {
         // The one that stands by watches the Lease.
