@@ -169,6 +169,9 @@ impl Observer {
         };
         // What is to be read follows from the hotfix and the Services as they were: a picture counts only if they still are.
         let hotfix = &before.hotfix;
+        if hotfix.uid != id.uid {
+            return Ok(Look::Gone);
+        }
         let stage = Stage::of(hotfix);
         let slots = slots(hotfix);
         // What may be of another hotfix is read before the others are listed: what is of none of these is of one that is gone.
