@@ -214,10 +214,8 @@ impl Observer {
             },
         )?;
         let Some(object) = object else { return Ok(Look::Gone) };
+        // One of another uid has another version too, and is told apart when it is looked at anew.
         let hotfix = read_own(reads::HOTFIXES, &object, read::hotfix)?;
-        if hotfix.uid != id.uid {
-            return Ok(Look::Gone);
-        }
         let now = Opening { hotfix, services: read_all(reads::SERVICES, &services, read::service)? };
         if !before.still_holds(&now, &pods, &known.labels) {
             return Ok(Look::Overtaken(now));

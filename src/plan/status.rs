@@ -195,10 +195,7 @@ fn gates(attempt: Option<&Attempt>, phase: Phase, trouble: Option<&Trouble>) -> 
                 (None, Some(latch)) if failures.contains(&latch.reason) => {
                     (Truth::False, latch.reason, latch.message.clone())
                 }
-                (None, None) if phase == under_way => match trouble {
-                    Some(trouble) => (Truth::Unknown, trouble.reason, trouble.message.clone()),
-                    None => (Truth::Unknown, running, "Under way.".into()),
-                },
+                (None, None) if phase == under_way => awaited(trouble, running),
                 _ => (Truth::Unknown, Reason::NotReached, "Not reached.".into()),
             };
             Wanted { type_, status, reason, message }
@@ -262,6 +259,14 @@ fn gates(attempt: Option<&Attempt>, phase: Phase, trouble: Option<&Trouble>) -> 
     ]
 }
 
+/// What is under way, and what keeps it.
+fn awaited(trouble: Option<&Trouble>, running: Reason) -> (Truth, Reason, String) {
+    trouble.map_or_else(
+        || (Truth::Unknown, running, "Under way.".to_owned()),
+        |trouble| (Truth::Unknown, trouble.reason, trouble.message.clone()),
+    )
+}
+
 fn remediated(attempt: Option<&Attempt>, phase: Phase, trouble: Option<&Trouble>) -> Wanted {
     let outcome = attempt.and_then(|a| a.outcome);
     let (status, reason, message) = match (outcome, attempt) {
@@ -282,10 +287,7 @@ fn remediated(attempt: Option<&Attempt>, phase: Phase, trouble: Option<&Trouble>
             };
             (Truth::False, outcome_reason(outcome, attempt), message.into())
         }
-        _ if phase == Phase::FoldingBack => match trouble {
-            Some(trouble) => (Truth::Unknown, trouble.reason, trouble.message.clone()),
-            None => (Truth::Unknown, Reason::FoldingBack, "Under way.".into()),
-        },
+        _ if phase == Phase::FoldingBack => awaited(trouble, Reason::FoldingBack),
         _ => (Truth::Unknown, Reason::NotReached, "Not reached.".into()),
     };
     Wanted { type_: ConditionType::Remediated, status, reason, message }
