@@ -56,7 +56,8 @@ pub fn missing(world: &World, scenario: &Scenario) -> Vec<String> {
     let mut missing = leftovers(world);
     for (name, ends) in scenario.ends {
         match (world.get(Kind::Hotfix, name), ends) {
-            (Some(hotfix), Some(_)) if condition(hotfix, "Finished") == "True" => {}
+            // What is refused when all is done is asked again until it is answered, and what was said of it taken back.
+            (Some(hotfix), Some(_)) if condition(hotfix, "Finished") == "True" && !complains(hotfix) => {}
             (None, None) => {}
             (Some(hotfix), _) => {
                 let ready = list(hotfix, "/status/conditions").iter().find(|it| text(it, "/type") == "Ready");
@@ -163,9 +164,13 @@ pub fn unsaid(history: &History, plan: &Plan, writes: &[String]) -> Option<Strin
     if plan.fault != Fault::Forbidden || finished.is_some_and(|finished| finished < refused) {
         return None;
     }
-    let said = |hotfix: &Value| list(hotfix, "/status/conditions").iter().any(|it| text(it, "/reason") == "ApiRefused");
     let mut hotfixes = history.events.iter().filter(|event| event.kind == Kind::Hotfix);
-    (!hotfixes.any(|event| said(&event.object))).then(|| "no condition ever said that a right was missing".to_owned())
+    (!hotfixes.any(|event| complains(&event.object))).then(|| "no condition ever said that a right was missing".to_owned())
+}
+
+/// Whether people read in it that the operator is refused something.
+fn complains(hotfix: &Value) -> bool {
+    list(hotfix, "/status/conditions").iter().any(|it| text(it, "/reason") == "ApiRefused")
 }
 
 /// How often each write was made in runs without a fault: at least and at most.
