@@ -69,8 +69,14 @@ impl Sites {
                 plans.push(plan(call, *nth, Fault::Handover));
             }
         }
-        for call in &self.reads {
-            plans.extend(READS.into_iter().map(|fault| plan(call, 1, fault)));
+        let mut known = BTreeSet::new();
+        for call in self.reads_in_order() {
+            // What a look does with an answer that fails is tried after every write. How long it takes, or may not be had at all,
+            // matters by what is waited for, which is the same from one record to the next.
+            let faults = READS
+                .into_iter()
+                .filter(|fault| *fault == Fault::ReadFails || known.insert((self.stretch(call), *fault)));
+            plans.extend(faults.map(|fault| plan(call, 1, fault)));
             if call.starts_with("read log") {
                 plans.extend(LOGS.into_iter().map(|fault| plan(call, 1, fault)));
             }
@@ -82,6 +88,28 @@ impl Sites {
             plans.extend(WATCHES.into_iter().map(|fault| plan(kind, 0, fault)));
         }
         plans
+    }
+}
+
+impl Sites {
+    /// Reads by the place of the write they came after.
+    fn reads_in_order(&self) -> Vec<&str> {
+        let mut reads: Vec<&str> = self.reads.iter().map(String::as_str).collect();
+        reads.sort_by_key(|call| self.after(call));
+        reads
+    }
+
+    /// What is read, and between which two records; a read that came after none of the writes is one of its own.
+    fn stretch<'a>(&self, call: &'a str) -> (&'a str, Option<usize>) {
+        let Some(at) = self.after(call) else { return (call, None) };
+        let records = self.writes.iter().take(at + 1).filter(|(name, _)| name.starts_with("record")).count();
+        (call.split_once(" after ").map_or(call, |(what, _)| what), Some(records))
+    }
+
+    /// The place of the write a read came after.
+    fn after(&self, call: &str) -> Option<usize> {
+        let (_, write) = call.split_once(" after ")?;
+        self.writes.iter().position(|(name, nth)| name == write && *nth == 1)
     }
 }
 
@@ -180,7 +208,11 @@ mod tests {
     fn sites() -> Sites {
         Sites {
             writes: vec![("record begun".into(), 1), ("switch web".into(), 1), ("seal web".into(), 2)],
-            reads: vec!["list pods after switch web".into(), "read log scan trivy candidate after claim".into()],
+            reads: vec![
+                "list pods after seal web".into(),
+                "list pods after switch web".into(),
+                "read log scan trivy candidate after claim".into(),
+            ],
             changed: vec!["list pods after switch web".into()],
             watches: vec!["watch pods".into()],
         }
@@ -201,10 +233,31 @@ mod tests {
     #[test]
     fn every_write_meets_every_fault() {
         let plans = sites().plans("happy");
-        assert_eq!(plans.len(), 3 * 13 + 1 + 2 * 3 + 4 + 1 + 2 * 5);
+        assert_eq!(plans.len(), 3 * 13 + 1 + 3 * 3 + 4 + 1 + 2 * 5);
         assert_eq!(pairs(&[("happy".to_owned(), sites())].into()), 39);
         let sites = [("happy".to_owned(), sites())].into();
         assert_eq!(plans.iter().filter(|plan| plan.is_pair(&sites)).count(), 39);
+    }
+
+    #[test]
+    fn a_read_fails_after_every_write_and_is_late_or_refused_once_between_two_records() {
+        let writes = ["record begun", "claim", "hold web", "record staged"];
+        let reads = ["list pods after hold web", "list pods after claim", "list pods after record staged"];
+        let sites = Sites {
+            writes: writes.into_iter().map(|name| (name.to_owned(), 1)).collect(),
+            reads: reads.into_iter().chain(["get leases after nothing"]).map(str::to_owned).collect(),
+            ..Sites::default()
+        };
+        let of = |fault| -> BTreeSet<String> {
+            let plans =
+                sites.plans("happy").into_iter().filter(|plan| plan.fault == fault && plan.call.contains(" after "));
+            plans.map(|plan| plan.call).collect()
+        };
+        assert_eq!(of(Fault::ReadFails).len(), 4);
+        let wanted = ["get leases after nothing", "list pods after claim", "list pods after record staged"];
+        for fault in [Fault::ReadDelayed, Fault::Forbidden] {
+            assert_eq!(of(fault), wanted.map(str::to_owned).into());
+        }
     }
 
     #[test]
