@@ -7,6 +7,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
+use jiff::Timestamp;
 use serde_json::Value;
 use tracing::debug;
 
@@ -50,7 +51,7 @@ impl Stuck {
         }
         let reads = Reads { client: &source.client, namespace: &source.namespace };
         match reads.all(PODS, Which::Labels(format!("{HOTFIX_UID}={}", source.id.uid))).await {
-            Ok(pods) => self.saw(&pods),
+            Ok(pods) => self.saw(&pods, Timestamp::now()),
             Err(error) => {
                 debug!(%error, "the pods of the checks cannot be read");
                 if matches!(error, ObserveError::Denied(_)) {
@@ -60,7 +61,7 @@ impl Stuck {
         }
     }
 
-    fn saw(&self, pods: &[Value]) {
+    fn saw(&self, pods: &[Value], now: Timestamp) {
         let mut state = self.lock();
         state.refused = None;
         let known = &mut state.why;
@@ -69,7 +70,7 @@ impl Stuck {
         }
         for pod in pods {
             let Some(job) = controller(pod).and_then(|owner| text(owner, "/uid")) else { continue };
-            match read::stuck(pod) {
+            match read::stuck(pod, now) {
                 Some(why) => drop(known.insert(job.to_owned(), why)),
                 None => drop(known.remove(job)),
             }
@@ -110,11 +111,11 @@ mod tests {
     #[test]
     fn why_a_pod_has_not_started_is_known_until_it_starts_and_when_it_is_gone() {
         let stuck = Stuck::default();
-        stuck.saw(&[pod(&json!({"waiting": {"reason": "ErrImagePull"}}))]);
-        stuck.saw(&[]);
+        stuck.saw(&[pod(&json!({"waiting": {"reason": "ErrImagePull"}}))], Timestamp::UNIX_EPOCH);
+        stuck.saw(&[], Timestamp::UNIX_EPOCH);
         assert_eq!(stuck.of("j").as_deref(), Some("ErrImagePull (image r/trivy:9)"));
         assert_eq!(stuck.of("another"), None);
-        stuck.saw(&[pod(&json!({"running": {}}))]);
+        stuck.saw(&[pod(&json!({"running": {}}))], Timestamp::UNIX_EPOCH);
         assert_eq!(stuck.of("j"), None);
     }
 
@@ -126,7 +127,7 @@ mod tests {
         stuck.lock().refused = Some(refused);
         assert!(is_paused(Duration::ZERO) && is_paused(REFUSED_PAUSE - Duration::from_millis(1)));
         assert!(!is_paused(REFUSED_PAUSE));
-        stuck.saw(&[]);
+        stuck.saw(&[], Timestamp::UNIX_EPOCH);
         assert!(!is_paused(Duration::ZERO), "it was answered");
     }
 }
