@@ -15,7 +15,7 @@ use super::leaving::Leaving;
 use super::observed::{Observed, Pod, Policy, Rehearsal, Service, Workload};
 use super::preflight::{self, Input};
 use super::step::{Step, Trouble, Wait};
-use super::{Action, others, staging, suspend};
+use super::{Action, others, rest, staging, suspend};
 
 /// How often a step that only watches would end is looked at again, should every watch be frozen.
 pub const LOOK_AGAIN: std::time::Duration = std::time::Duration::from_secs(5);
@@ -47,7 +47,10 @@ pub fn claim(o: &Observed, attempt: &Attempt) -> Option<Step> {
             return Some(Step::act(Action::Unclaim(target)));
         }
     }
-    o.report.is_none().then(|| Step::act(Action::OpenReport(crate::report::open(o))))
+    let Some(report) = &o.report else { return Some(Step::act(Action::OpenReport(crate::report::open(o)))) };
+    // One of an attempt before would tell of its end while this one is under way.
+    let told = report.spec.attempt.as_ref().map(|told| told.number);
+    (report.hotfix_uid == o.hotfix.uid && told != Some(attempt.number)).then(|| rest::write_report(o, report, None))
 }
 
 /// The candidate at staging size, with its preview.
