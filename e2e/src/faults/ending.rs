@@ -165,7 +165,8 @@ pub fn unsaid(history: &History, plan: &Plan, writes: &[String]) -> Option<Strin
         return None;
     }
     let mut hotfixes = history.events.iter().filter(|event| event.kind == Kind::Hotfix);
-    (!hotfixes.any(|event| complains(&event.object))).then(|| "no condition ever said that a right was missing".to_owned())
+    (!hotfixes.any(|event| complains(&event.object)))
+        .then(|| "no condition ever said that a right was missing".to_owned())
 }
 
 /// Whether people read in it that the operator is refused something.
