@@ -6,6 +6,7 @@ use serde_json::Value;
 use crate::api::names::{self, FINALIZER};
 use crate::api::time::{Moment, after, positive};
 use crate::api::{Attempt, GreenRecord, Reason, RecordedService};
+use crate::findings::text::counted;
 use crate::gates::clause;
 
 use super::action::Ownership;
@@ -279,11 +280,11 @@ pub fn not_up(pods: &[&Pod], attempt: &Attempt, wanted: usize) -> String {
     let opened = pods.iter().any(|pod| pod.is_open());
     let good = |pod: &&&Pod| if opened { pod.serves() } else { is_up(pod, attempt) };
     let (good, living) = (pods.iter().filter(good).count(), pods.iter().filter(|pod| pod.lives()).count());
-    let what = if opened { "ready in time after they were opened" } else { "up in time" };
-    let counted = if good < wanted {
-        format!("Of the {wanted} pods of the candidate that are needed, {good} were {what}")
+    let came = if opened { "became ready in time after they were opened" } else { "came up in time" };
+    let told = if good < wanted {
+        format!("The candidate needs {}, and {good} {came}", counted(wanted, "pod"))
     } else {
-        format!("Of the {living} pods of the candidate, {} were not {what}", living.saturating_sub(good))
+        format!("Of the {} of the candidate, {good} {came}", counted(living, "pod"))
     };
     let unplaced = pods
         .iter()
@@ -306,11 +307,12 @@ pub fn not_up(pods: &[&Pod], attempt: &Attempt, wanted: usize) -> String {
         .map(|pod| format!("pod {} runs another digest than the approved one", pod.name));
     let restarts = pods.iter().find_map(|pod| {
         let container = pod.containers.iter().find(|container| container.restarts > 0)?;
-        Some(format!("container {} of pod {} was restarted {} times", container.name, pod.name, container.restarts))
+        let times = counted(container.restarts, "time");
+        Some(format!("container {} of pod {} was restarted {times}", container.name, pod.name))
     });
     match unplaced.or(waiting).or(ungated).or(other).or(restarts) {
-        Some(why) => format!("{counted}; {why}."),
-        None => format!("{counted}."),
+        Some(why) => format!("{told}; {why}."),
+        None => format!("{told}."),
     }
 }
 
