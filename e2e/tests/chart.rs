@@ -173,6 +173,8 @@ fn values_that_the_api_server_would_refuse_later_are_refused_before() {
         (&[r#"serviceAccount.annotations={"a b":"x"}"#], "'a b' does not match pattern"),
         (&[r#"nodeSelector={"disk":true}"#], "'/nodeSelector/disk': got boolean, want string"),
         (&[r#"tolerations=[{"key":"a","effect":"NoRun"}]"#], "'/tolerations/0/effect': value must be one of"),
+        (&[r#"tolerations=["a"]"#], "'/tolerations/0': got string, want object"),
+        (&[r#"tolerations=[{"key":"a b","operator":"Exists"}]"#], "'/tolerations/0/key': 'a b' does not match pattern"),
         (&["affinity.node.a=1"], "'/affinity': additional properties 'node' not allowed"),
         (&["metrics.service.port=70000"], "'/metrics/service/port': maximum: got 70,000, want 65,535"),
         (&["apiRequestTimeout=3"], "'/apiRequestTimeout': minimum: got 3, want 5"),
@@ -180,6 +182,79 @@ fn values_that_the_api_server_would_refuse_later_are_refused_before() {
         (&["checks.networkPolicy.deny=true"], "'/checks/networkPolicy': additional properties 'deny' not allowed"),
     ];
     each_is_refused(refusals);
+}
+
+#[test]
+fn more_than_the_limit_is_refused_in_every_unit() {
+    let refusals: &[(&[&str], &str)] = &[
+        (
+            &["resources.requests.memory=1Gi"],
+            "resources.requests.memory: 1Gi is more than the limit of 512Mi: raise resources.limits.memory, or ask for less",
+        ),
+        (&["resources.requests.memory=537M"], "537M is more than the limit of 512Mi"),
+        (&["resources.limits.cpu=500m", "resources.requests.cpu=0.6"], "0.6 is more than the limit of 500m"),
+        (&["resources.limits.cpu=1", "resources.requests.cpu=1001m"], "1001m is more than the limit of 1"),
+        (&[r#"resources={"limits":{"memory":1e8},"requests":{"memory":"1E"}}"#], "1E is more than the limit of 1e+08"),
+    ];
+    each_is_refused(refusals);
+    for values in [
+        &["resources.requests.memory=512Mi"][..],
+        &["resources.requests.memory=536870912", "resources.requests.cpu=64"],
+        &["resources.requests.memory=536M"],
+        &["resources.limits.cpu=0.1", "resources.requests.cpu=100m"],
+        &["resources.limits.memory=1e9", "resources.requests.memory=1G"],
+        &[r#"resources={"limits":{"cpu":0.5},"requests":{"cpu":"500m"}}"#],
+        &["resources.limits=null"],
+    ] {
+        rendered(values);
+    }
+}
+
+#[test]
+fn placement_of_another_shape_is_refused() {
+    let required = |term: &str| {
+        format!("affinity={{\"podAntiAffinity\":{{\"requiredDuringSchedulingIgnoredDuringExecution\":{term}}}}}")
+    };
+    let node = |requirement: &str| {
+        format!(
+            "affinity={{\"nodeAffinity\":{{\"requiredDuringSchedulingIgnoredDuringExecution\":{{\"nodeSelectorTerms\":[{{\"matchExpressions\":[{requirement}]}}]}}}}}}"
+        )
+    };
+    let (no_key, not_listed) = (required(r#"[{"labelSelector":{}}]"#), required(r#"{"topologyKey":"zone"}"#));
+    let weightless =
+        r#"affinity={"podAffinity":{"preferredDuringSchedulingIgnoredDuringExecution":[{"topologyKey":"zone"}]}}"#;
+    let (empty, like) = (node(r#"{"key":"disk","operator":"In"}"#), node(r#"{"key":"disk","operator":"Like"}"#));
+    let (listed, words) = (
+        node(r#"{"key":"disk","operator":"Exists","values":["a"]}"#),
+        node(r#"{"key":"cpus","operator":"Gt","values":["few"]}"#),
+    );
+    let refusals: &[(&[&str], &str)] = &[
+        (&[r#"tolerations=[{"value":"a"}]"#], "tolerations[0]: it has no key: name one, or set operator: Exists"),
+        (
+            &[r#"tolerations=[{"key":"b"},{"key":"a","operator":"Exists","value":"x"}]"#],
+            "tolerations[1]: operator Exists takes no value: remove value, or set operator: Equal",
+        ),
+        (
+            &[r#"tolerations=[{"key":"a","operator":"Exists","effect":"NoSchedule","tolerationSeconds":3}]"#],
+            "tolerations[0]: tolerationSeconds counts for effect: NoExecute alone",
+        ),
+        (&["affinity.nodeAffinity.mine=1"], "'/affinity/nodeAffinity': additional properties 'mine' not allowed"),
+        (&[&no_key], "missing property 'topologyKey'"),
+        (&[&not_listed], "got object, want array"),
+        (&[weightless], "missing properties 'weight', 'podAffinityTerm'"),
+        (&[&empty], "missing property 'values'"),
+        (&[&like], "value must be one of 'In', 'NotIn', 'Exists', 'DoesNotExist', 'Gt', 'Lt'"),
+        (&[&listed], "maxItems: got 1, want 0"),
+        (&[&words], "'few' does not match pattern"),
+    ];
+    each_is_refused(refusals);
+    let good = [node(r#"{"key":"disk","operator":"In","values":["ssd"]},{"key":"cpus","operator":"Gt","values":["4"]}"#),
+        required(r#"[{"topologyKey":"topology.kubernetes.io/zone","labelSelector":{"matchLabels":{"app":"a"},"matchExpressions":[{"key":"b","operator":"DoesNotExist"}]}}]"#),
+        r#"affinity={"podAffinity":{"preferredDuringSchedulingIgnoredDuringExecution":[{"weight":5,"podAffinityTerm":{"topologyKey":"zone","namespaces":["shop"]}}]}}"#.to_owned()];
+    for values in &good {
+        assert!(rendered(&[values]).contains("uringSchedulingIgnoredDuringExecution"));
+    }
+    rendered(&[r#"tolerations=[{"operator":"Exists"},{"key":"a","value":"b","effect":"NoSchedule"}]"#]);
 }
 
 fn each_is_refused(refusals: &[(&[&str], &str)]) {
@@ -195,7 +270,7 @@ fn each_is_refused(refusals: &[(&[&str], &str)]) {
 #[test]
 fn values_as_people_write_them_are_taken() {
     for values in [
-        &["resources.limits.cpu=1", "resources.requests.memory=1.5Gi", "resources.limits.ephemeral-storage=500M"][..],
+        &["resources.limits.cpu=1", "resources.requests.memory=0.5Gi", "resources.limits.ephemeral-storage=500M"][..],
         &["image.repository=registry.corp:5000/team/hotfix-operator", "image.tag=v1.2-3_x"],
         &["image.repository=hotfix-operator", "log=warn\\,securityhotfix::plan=trace"],
         &[r#"registries=[{"host":"localhost"},{"host":"10.0.0.1:5000"},{"host":"Registry.Corp"}]"#],
@@ -312,6 +387,8 @@ fn without_an_election_one_replica_is_replaced_and_never_doubled() {
 #[test]
 fn replicas_are_asked_onto_different_nodes_unless_somebody_says_otherwise() {
     assert!(rendered(&[]).contains("topologyKey: kubernetes.io/hostname"));
-    let own = rendered(&["affinity.nodeAffinity.mine=1"]);
+    let own = rendered(&[
+        r#"affinity={"nodeAffinity":{"requiredDuringSchedulingIgnoredDuringExecution":{"nodeSelectorTerms":[{}]}}}"#,
+    ]);
     assert!(own.contains("nodeAffinity") && !own.contains("podAntiAffinity"));
 }

@@ -99,6 +99,7 @@ fn judge(format: ScanFormat, baseline: &ScanReport, candidate: (&ScanReport, &[&
     let input = ScanInput {
         container: "web",
         advisory: &advisory,
+        scanner: "r.example/scanner:1",
         format,
         introduced: Severity::High,
         baselines: vec![Scan {

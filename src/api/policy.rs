@@ -51,6 +51,7 @@ pub struct ImageRules {
     #[schemars(length(min = 1, max = 64), inner(length(min = 1, max = 512)))]
     #[x_kube(
         validation = rules::repositories(),
+        validation = rules::no_registry_alone(),
         validation = rules::distinct(None, "a repository is listed twice: write each once"),
     )]
     pub allow: Vec<String>,

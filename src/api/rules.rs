@@ -74,6 +74,16 @@ pub(super) fn repositories() -> Rule {
     )
 }
 
+/// Entries of an allow-list that are a registry alone: as a repository it would be one of another registry's, which no image
+/// is called, so that such an entry allows nothing.
+pub(super) fn no_registry_alone() -> Rule {
+    let alone = "x.matches('^(([a-zA-Z0-9-]+[.])+[a-zA-Z0-9-]+(:[0-9]+)?|localhost)$')";
+    let first = format!("self.filter(x, {alone})[0]");
+    Rule::new(format!("!self.exists(x, {alone})")).message(Message::Expression(format!(
+        "{first} + ' is a registry and no repository: write ' + {first} + '/* for all it has'"
+    )))
+}
+
 /// The name of an object of this kind.
 pub(super) fn name(kind: &str, like: &str) -> Rule {
     matches(SUBDOMAIN, &name_of(kind, like))

@@ -8,12 +8,13 @@ use std::time::Duration;
 
 use k8s_openapi::api::core::v1::ObjectReference;
 use kube::Client;
-use kube::runtime::events::{Event, EventType, Recorder, Reporter};
+use kube::runtime::events::{Event, EventType, Reporter};
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 use tracing::{debug, warn};
 
 use super::metrics::{Counter, Metrics};
+use super::recorders::Recorders;
 use crate::api::conditions::shorten;
 use crate::api::{GROUP, VERSION, names};
 use crate::observe::HotfixId;
@@ -65,12 +66,13 @@ impl Events {
     /// Starts writing events with `client`, in the name of this `instance`.
     pub fn start(client: Client, instance: Option<String>, metrics: Arc<Metrics>) -> (Self, Writer) {
         let (queue, mut waiting) = mpsc::channel::<(ObjectReference, Event)>(QUEUE_MAX);
-        // One for the process: only then are repetitions seen as such.
-        let recorder = Recorder::new(client, Reporter { controller: names::MANAGER.to_owned(), instance });
+        // Kept for the process: only then are repetitions seen as such.
+        let mut recorders = Recorders::new(client, Reporter { controller: names::MANAGER.to_owned(), instance });
         let counted = metrics.clone();
         let task = tokio::spawn(async move {
             let mut was_refused = false;
             while let Some((regarding, event)) = waiting.recv().await {
+                let recorder = recorders.of(regarding.uid.as_deref().unwrap_or_default(), &event);
                 let label = match tokio::time::timeout(WRITE_MAX, recorder.publish(&event, &regarding)).await {
                     Ok(Ok(())) => {
                         was_refused = false;

@@ -19,6 +19,7 @@ pub mod operator;
 mod permit;
 mod queue;
 mod reconcile;
+mod recorders;
 mod relist;
 mod rooms;
 #[cfg(test)]

@@ -29,6 +29,8 @@ pub struct World {
     observer: Observer,
     /// What was complained of, by the hotfix's UID; at most one entry for each hotfix in trouble.
     said: Mutex<HashMap<String, Said>>,
+    /// What was complained of and could not be written, by the hotfix's UID; as many entries.
+    unwritten: Mutex<HashMap<String, Complaint>>,
 }
 
 impl World {
@@ -37,11 +39,15 @@ impl World {
         let settings = Arc::new(settings);
         let wake = move |id: &HotfixId| queue.trigger(&Key::of(id));
         let observer = Observer::new(client.clone(), settings.clone(), Arc::new(registries), Arc::new(wake));
-        Self { client, settings, observer, said: Mutex::default() }
+        Self { client, settings, observer, said: Mutex::default(), unwritten: Mutex::default() }
     }
 
     fn said(&self) -> MutexGuard<'_, HashMap<String, Said>> {
         self.said.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn unwritten(&self) -> MutexGuard<'_, HashMap<String, Complaint>> {
+        self.unwritten.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Puts a complaint over the conditions the hotfix has now.
@@ -118,19 +124,29 @@ impl Rooms for World {
     }
 
     async fn complain(&self, id: &HotfixId, complaint: &Complaint) -> News {
-        self.write(id, complaint).await.unwrap_or_else(|why| {
-            warn!(why, "the conditions could not be told what is wrong");
-            News::None
-        })
+        match self.write(id, complaint).await {
+            Ok(news) => {
+                self.unwritten().remove(&id.uid);
+                news
+            }
+            // Where no condition can be written an event is all that people get: one for each complaint, not one for each try.
+            Err(why) => {
+                warn!(why, "the conditions could not be told what is wrong");
+                let before = self.unwritten().insert(id.uid.clone(), complaint.clone());
+                if before.as_ref() == Some(complaint) { News::None } else { News::Told }
+            }
+        }
     }
 
     fn settle(&self, id: &HotfixId) -> bool {
+        self.unwritten().remove(&id.uid);
         self.said().remove(&id.uid).is_some()
     }
 
     fn forget(&self, uid: &str) {
         self.observer.forget(uid);
         self.said().remove(uid);
+        self.unwritten().remove(uid);
     }
 
     async fn carry_out(&self, id: &HotfixId, action: &Action) -> Result<Effect, Trouble> {
@@ -143,3 +159,7 @@ impl From<ObserveError> for Trouble {
         if error.needs_a_person() { Self::Refused(error.to_string()) } else { Self::Transient(error.to_string()) }
     }
 }
+
+#[cfg(test)]
+#[path = "rooms_tests.rs"]
+mod tests;

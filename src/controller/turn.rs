@@ -34,7 +34,8 @@ pub trait Rooms: Send + Sync {
     /// Begins to find out what is wanted, in the background, and stops what is not wanted any more. The hotfix is
     /// triggered when something was found.
     fn gather(&self, id: &HotfixId, wants: &[Want]);
-    /// Tells people in the conditions of the hotfix what keeps the operator from working; best effort.
+    /// Tells people in the conditions of the hotfix what keeps the operator from working; best effort. What cannot be written
+    /// there is news too, the first time: an event still tells it.
     fn complain(&self, id: &HotfixId, complaint: &Complaint) -> impl Future<Output = News> + Send;
     /// Nothing keeps the operator from working. True when something did, so that the conditions have to be set right.
     fn settle(&self, id: &HotfixId) -> bool;

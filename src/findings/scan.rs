@@ -46,10 +46,16 @@ pub struct Tool {
     pub version: Option<String>,
 }
 
+impl Tool {
+    /// Whether its report tells a version. A build that nobody released calls itself `dev` or the like, which is none.
+    pub fn tells_its_version(&self) -> bool {
+        self.version.as_ref().is_some_and(|version| version.contains(|c: char| c.is_ascii_digit()))
+    }
+}
+
 impl fmt::Display for Tool {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        // A build that nobody released calls itself `dev` or the like, which tells no version.
-        match self.version.as_ref().filter(|version| version.contains(|c: char| c.is_ascii_digit())) {
+        match self.version.as_ref().filter(|_| self.tells_its_version()) {
             Some(version) => write!(f, "{} {version}", self.name),
             None => write!(f, "{} (version unknown)", self.name),
         }

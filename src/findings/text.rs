@@ -4,6 +4,8 @@
 //! terminals and logs, so they lose what could move a cursor, reorder a line or fill a page. This module never escapes
 //! for a particular surface: HTML and the like escape where they are written.
 
+use std::fmt;
+
 /// Bytes kept of a package name or an identifier of a tool.
 pub const MAX_NAME: usize = 256;
 
@@ -46,6 +48,12 @@ pub fn clean(raw: &str, max: usize) -> String {
     out
 }
 
+/// A number and what it counts, whose plural ends in `s`. Example: `1 pod`, `2 pods`.
+pub fn counted<N: fmt::Display + PartialEq + From<u8>>(n: N, noun: &str) -> String {
+    let ending = if n == N::from(1) { "" } else { "s" };
+    format!("{n} {noun}{ending}")
+}
+
 /// [`clean`] for a text that may be absent; absent and empty are the same.
 pub(super) fn clean_option(raw: Option<&str>, max: usize) -> Option<String> {
     raw.map(|raw| clean(raw, max)).filter(|text| !text.is_empty())
@@ -75,6 +83,11 @@ mod tests {
     #[test]
     fn plain_text_stays_as_it_is() {
         assert_eq!(clean("Jinja2 3.1.0", 100), "Jinja2 3.1.0");
+    }
+
+    #[test]
+    fn one_of_a_thing_is_told_in_the_singular() {
+        assert_eq!([0, 1, 2].map(|n: usize| counted(n, "pod")), ["0 pods", "1 pod", "2 pods"]);
     }
 
     #[test]

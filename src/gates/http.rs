@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 
 use super::{CheckOutcome, CheckState, Counts, Evidence, Verdict, listed};
 use crate::api::HttpCheck;
-use crate::findings::text::{MAX_DETAIL, clean};
+use crate::findings::text::{MAX_DETAIL, clean, counted};
 
 /// Pods named in a message.
 const SHOWN: usize = 3;
@@ -126,11 +126,11 @@ pub fn judge(check: &HttpCheck, pods: &[PodStreak<'_>]) -> CheckState {
     let failed: Vec<PodStreak<'_>> = pods.iter().filter(|pod| pod.failures >= check.failures.max(1)).copied().collect();
     if !failed.is_empty() {
         let message = format!(
-            "Of {} pods of the candidate, {} did not answer {} as wanted {} times in a row: {}.",
-            pods.len(),
+            "Of {} of the candidate, {} did not answer {} as wanted {} in a row: {}.",
+            counted(pods.len(), "pod"),
             failed.len(),
             place(check),
-            check.failures.max(1),
+            counted(check.failures.max(1), "time"),
             listed(&failed, SHOWN)
         );
         return CheckState::Done(CheckOutcome::new(Verdict::Fail, &message, evidence(check, pods)));
@@ -142,20 +142,20 @@ pub fn judge(check: &HttpCheck, pods: &[PodStreak<'_>]) -> CheckState {
     }
     if !awaited.is_empty() {
         return CheckState::Pending(format!(
-            "{} of {} pods have answered {} {} times in a row; waiting for {}.",
+            "{} of {} answered {} {} in a row; waiting for {}.",
             pods.len() - awaited.len(),
-            pods.len(),
+            counted(pods.len(), "pod"),
             place(check),
-            check.successes.max(1),
+            counted(check.successes.max(1), "time"),
             listed(&awaited, SHOWN)
         ));
     }
-    let message = format!(
-        "All {} pods of the candidate answer {} as wanted, {} times in a row or more.",
-        pods.len(),
-        place(check),
-        check.successes.max(1)
-    );
+    let all = match pods {
+        [_] => "The pod of the candidate answers".to_owned(),
+        pods => format!("All {} pods of the candidate answer", pods.len()),
+    };
+    let times = counted(check.successes.max(1), "time");
+    let message = format!("{all} {} as wanted, {times} in a row or more.", place(check));
     CheckState::Done(CheckOutcome::new(Verdict::Pass, &message, evidence(check, pods)))
 }
 

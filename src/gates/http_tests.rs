@@ -21,7 +21,18 @@ fn every_pod_must_answer_well_often_enough() {
     let CheckState::Pending(awaited) = judge(&check(), &[pod("a", 3, 0), pod("b", 2, 0)]) else {
         panic!("it is awaited")
     };
-    assert_eq!(awaited, "1 of 2 pods have answered :8080/healthz 3 times in a row; waiting for b (status 200).");
+    assert_eq!(awaited, "1 of 2 pods answered :8080/healthz 3 times in a row; waiting for b (status 200).");
+}
+
+#[test]
+fn what_passes_is_told_of_one_pod_and_of_more() {
+    let told = |pods: &[PodStreak<'_>]| match judge(&check(), pods) {
+        CheckState::Done(outcome) => outcome.message,
+        CheckState::Pending(awaited) => awaited,
+    };
+    let rest = ":8080/healthz as wanted, 3 times in a row or more.";
+    assert_eq!(told(&[pod("a", 3, 0)]), format!("The pod of the candidate answers {rest}"));
+    assert_eq!(told(&[pod("a", 3, 0), pod("b", 4, 0)]), format!("All 2 pods of the candidate answer {rest}"));
 }
 
 #[test]

@@ -15,9 +15,11 @@ pub mod retry;
 pub mod scan;
 pub mod test;
 
+use std::fmt;
+
 pub use crate::api::VerdictWord as Verdict;
 use crate::api::conditions::MESSAGE_MAX;
-use crate::findings::text::clean;
+use crate::findings::text::{clean, counted};
 
 /// What came of one check.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -52,6 +54,13 @@ pub struct Counts {
     pub found: usize,
     /// Of the found ones, those the tool was told to hide; or suppressed results.
     pub suppressed: usize,
+}
+
+impl fmt::Display for Counts {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let what = if self.examined == 1 { "package or case" } else { "packages or cases" };
+        write!(f, "{} {what} examined, {}", self.examined, counted(self.found, "finding"))
+    }
 }
 
 impl CheckOutcome {
@@ -114,5 +123,17 @@ fn listed<T: std::fmt::Display>(items: &[T], shown: usize) -> String {
     match items.len().saturating_sub(shown) {
         0 => text,
         more => format!("{text} and {more} more"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_counted_is_told_in_the_singular_and_the_plural() {
+        let told = |examined, found| Counts { examined, found, suppressed: 0 }.to_string();
+        assert_eq!(told(1, 1), "1 package or case examined, 1 finding");
+        assert_eq!(told(2, 0), "2 packages or cases examined, 0 findings");
     }
 }

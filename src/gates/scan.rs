@@ -10,6 +10,7 @@ use std::collections::HashSet;
 
 use super::{CheckOutcome, Counts, Evidence, Read, Verdict, Violation, clause, listed};
 use crate::api::ScanFormat;
+use crate::findings::text::{MAX_NAME, clean, counted};
 use crate::findings::{AliasSet, Finding, ScanReport, Severity, packages_hint};
 
 /// Findings named in a message; the report has them all.
@@ -22,6 +23,8 @@ pub struct ScanInput<'a> {
     pub container: &'a str,
     /// The advisory's names.
     pub advisory: &'a [String],
+    /// The image of the scanner, as its check names it.
+    pub scanner: &'a str,
     /// How the scanner writes its report.
     pub format: ScanFormat,
     /// Findings that no running image has fail the gate from here on. Unknown severities count as this bad.
@@ -219,8 +222,8 @@ fn one_scanner_looked_at_all(judged: &Judged<'_>) -> Option<Violation> {
         "The {what} changed between the scans: the running image of {} was scanned by {}, the candidate by {}. \
          What one of them sees says nothing about the other.",
         judged.input.container,
-        described(other),
-        described(candidate)
+        described(other, judged.input.scanner),
+        described(candidate, judged.input.scanner)
     )))
 }
 
@@ -277,20 +280,16 @@ impl std::fmt::Display for Introduced<'_> {
     }
 }
 
-fn counted(n: usize, what: &str) -> String {
-    if n == 1 { format!("1 {what}") } else { format!("{n} {what}s") }
-}
-
-fn described(report: &ScanReport) -> String {
-    let Some(database) = &report.database else {
-        return report.tool.to_string();
-    };
-    let told: Vec<&str> = [&database.version, &database.updated_at].into_iter().flatten().map(String::as_str).collect();
-    if told.is_empty() {
+/// What scanned, as its report tells; with the image that ran where the report tells no version.
+fn described(report: &ScanReport, scanner: &str) -> String {
+    let tool = if report.tool.tells_its_version() {
         report.tool.to_string()
     } else {
-        format!("{} with data base {}", report.tool, told.join(" of "))
-    }
+        format!("{} of image {}", report.tool, clean(scanner, MAX_NAME))
+    };
+    let Some(database) = &report.database else { return tool };
+    let told: Vec<&str> = [&database.version, &database.updated_at].into_iter().flatten().map(String::as_str).collect();
+    if told.is_empty() { tool } else { format!("{tool} with data base {}", told.join(" of ")) }
 }
 
 fn evidence(input: &ScanInput<'_>) -> Vec<Evidence> {
@@ -302,7 +301,7 @@ fn evidence(input: &ScanInput<'_>) -> Vec<Evidence> {
             Some(Evidence {
                 subject: scan.image.to_owned(),
                 sha256: Some(read.sha256.to_owned()),
-                tool: Some(described(read.content)),
+                tool: Some(described(read.content, input.scanner)),
                 counts: Counts {
                     examined: read.content.packages.len(),
                     found: findings.len(),

@@ -40,6 +40,7 @@ impl Case {
         judge(&ScanInput {
             container: "web",
             advisory: &self.advisory,
+            scanner: "registry.example/trivy:0.58",
             format: ScanFormat::TrivyJson,
             introduced: self.introduced,
             baselines: self.baselines.iter().map(|report| scan(OLD, report)).collect(),
@@ -250,6 +251,23 @@ fn another_scanner_or_data_base_is_no_comparison() {
     });
     assert_eq!(verdict, Verdict::Inconclusive);
     assert!(message.contains("Trivy 0.72.0 with data base 2 of 2026-11-23"), "{message}");
+}
+
+#[test]
+fn the_evidence_names_the_scanner_and_its_image_where_it_tells_no_version() {
+    let tool = |version: Option<&str>| {
+        let mut case = Case::good();
+        case.candidate().tool.version = version.map(str::to_owned);
+        case.judge().evidence.remove(0).tool
+    };
+    assert_eq!(tool(Some("0.72.0")).as_deref(), Some("Trivy 0.72.0"));
+    for untold in [None, Some("dev")] {
+        assert_eq!(
+            tool(untold).as_deref(),
+            Some("Trivy (version unknown) of image registry.example/trivy:0.58"),
+            "{untold:?}"
+        );
+    }
 }
 
 #[test]

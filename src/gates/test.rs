@@ -5,6 +5,7 @@
 
 use super::{CheckOutcome, Counts, Evidence, Read, Verdict, Violation, clause, listed};
 use crate::api::ReportFormat;
+use crate::findings::text::counted;
 use crate::findings::{TestFailure, TestReport};
 
 /// Failures named in a message; the report has them all.
@@ -122,7 +123,7 @@ fn command_succeeded(input: &TestInput<'_>, run: &TestRun<'_>) -> Option<Violati
 fn praise(input: &TestInput<'_>, run: &TestRun<'_>) -> String {
     match run.read().map(|read| read.content) {
         Some(report) if report.passed > 0 => {
-            format!("The test of {} passed: {} cases, none failed.", input.subject, report.passed)
+            format!("The test of {} passed: {}, none failed.", input.subject, counted(report.passed, "case"))
         }
         Some(_) => format!("The test of {} passed: its report names no failure.", input.subject),
         None => format!("The test of {} passed.", input.subject),

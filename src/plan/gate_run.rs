@@ -245,6 +245,7 @@ fn run_scan(
         scan::judge(&ScanInput {
             container: &image.container,
             advisory: &o.hotfix.spec.advisory.ids,
+            scanner: &spec.container.image,
             format: spec.format,
             introduced,
             baselines: baselines.collect(),
@@ -386,7 +387,7 @@ fn records(gate: Gate, ran: &[(&str, Ran)], attempt: &Attempt, now: Timestamp) -
         }
         for (nth, evidence) in outcome.evidence.iter().enumerate() {
             let counts = evidence.counts;
-            let told = format!("{} packages or cases examined, {} findings.", counts.examined, counts.found);
+            let told = format!("{counts}.");
             records.push(VerdictRecord {
                 subject: Some(crate::api::conditions::shorten(&evidence.subject, 256)),
                 message: if nth == 0 { outcome.message.clone() } else { told },

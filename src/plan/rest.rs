@@ -3,13 +3,13 @@
 use jiff::Timestamp;
 
 use crate::api::names::FINALIZER;
-use crate::api::time::after;
+use crate::api::time::{Moment, after};
 use crate::api::{Attempt, Outcome};
 
 use super::action::Target;
 use super::begin::{self, Asked};
 use super::leaving::Leaving;
-use super::observed::Observed;
+use super::observed::{Observed, Report};
 use super::step::Step;
 use super::{Action, commands, wayout};
 
@@ -57,13 +57,16 @@ fn record(o: &Observed, attempt: &Attempt) -> Option<Step> {
     }
     let Some(report) = &o.report else { return Some(Step::act(Action::OpenReport(crate::report::open(o)))) };
     let closed = attempt.finished_at.filter(|_| attempt.outcome != Some(Outcome::Restarted));
-    let spec = crate::report::spec(o, closed);
-    (report.hotfix_uid == o.hotfix.uid && report.spec != spec).then(|| {
-        Step::act(Action::WriteReport {
-            name: crate::api::names::report(&o.hotfix.name, &o.hotfix.uid),
-            resource_version: report.resource_version.clone(),
-            spec: Box::new(spec),
-        })
+    let differs = report.spec != crate::report::spec(o, closed);
+    (report.hotfix_uid == o.hotfix.uid && differs).then(|| write_report(o, report, closed))
+}
+
+/// The record as the status is now; `closed` is when the hotfix came to its end, if it has.
+pub fn write_report(o: &Observed, report: &Report, closed: Option<Moment>) -> Step {
+    Step::act(Action::WriteReport {
+        name: crate::api::names::report(&o.hotfix.name, &o.hotfix.uid),
+        resource_version: report.resource_version.clone(),
+        spec: Box::new(crate::report::spec(o, closed)),
     })
 }
 

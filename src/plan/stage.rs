@@ -6,6 +6,7 @@ use serde_json::Value;
 use crate::api::names::{self, FINALIZER};
 use crate::api::time::{Moment, after, positive};
 use crate::api::{Attempt, GreenRecord, Reason, RecordedService};
+use crate::findings::text::counted;
 use crate::gates::clause;
 
 use super::action::Ownership;
@@ -15,7 +16,7 @@ use super::leaving::Leaving;
 use super::observed::{Observed, Pod, Policy, Rehearsal, Service, Workload};
 use super::preflight::{self, Input};
 use super::step::{Step, Trouble, Wait};
-use super::{Action, others, staging, suspend};
+use super::{Action, others, rest, staging, suspend};
 
 /// How often a step that only watches would end is looked at again, should every watch be frozen.
 pub const LOOK_AGAIN: std::time::Duration = std::time::Duration::from_secs(5);
@@ -47,7 +48,10 @@ pub fn claim(o: &Observed, attempt: &Attempt) -> Option<Step> {
             return Some(Step::act(Action::Unclaim(target)));
         }
     }
-    o.report.is_none().then(|| Step::act(Action::OpenReport(crate::report::open(o))))
+    let Some(report) = &o.report else { return Some(Step::act(Action::OpenReport(crate::report::open(o)))) };
+    // One of an attempt before would tell of its end while this one is under way.
+    let told = report.spec.attempt.as_ref().map(|told| told.number);
+    (report.hotfix_uid == o.hotfix.uid && told != Some(attempt.number)).then(|| rest::write_report(o, report, None))
 }
 
 /// The candidate at staging size, with its preview.
@@ -276,11 +280,11 @@ pub fn not_up(pods: &[&Pod], attempt: &Attempt, wanted: usize) -> String {
     let opened = pods.iter().any(|pod| pod.is_open());
     let good = |pod: &&&Pod| if opened { pod.serves() } else { is_up(pod, attempt) };
     let (good, living) = (pods.iter().filter(good).count(), pods.iter().filter(|pod| pod.lives()).count());
-    let what = if opened { "ready in time after they were opened" } else { "up in time" };
-    let counted = if good < wanted {
-        format!("Of the {wanted} pods of the candidate that are needed, {good} were {what}")
+    let came = if opened { "became ready in time after they were opened" } else { "came up in time" };
+    let told = if good < wanted {
+        format!("The candidate needs {}, and {good} {came}", counted(wanted, "pod"))
     } else {
-        format!("Of the {living} pods of the candidate, {} were not {what}", living.saturating_sub(good))
+        format!("Of the {} of the candidate, {good} {came}", counted(living, "pod"))
     };
     let unplaced = pods
         .iter()
@@ -303,11 +307,12 @@ pub fn not_up(pods: &[&Pod], attempt: &Attempt, wanted: usize) -> String {
         .map(|pod| format!("pod {} runs another digest than the approved one", pod.name));
     let restarts = pods.iter().find_map(|pod| {
         let container = pod.containers.iter().find(|container| container.restarts > 0)?;
-        Some(format!("container {} of pod {} was restarted {} times", container.name, pod.name, container.restarts))
+        let times = counted(container.restarts, "time");
+        Some(format!("container {} of pod {} was restarted {times}", container.name, pod.name))
     });
     match unplaced.or(waiting).or(ungated).or(other).or(restarts) {
-        Some(why) => format!("{counted}; {why}."),
-        None => format!("{counted}."),
+        Some(why) => format!("{told}; {why}."),
+        None => format!("{told}."),
     }
 }
 

@@ -140,7 +140,22 @@ fn a_failed_hotfix_can_be_retried() {
             w.script.tests_fail = false;
             w.annotate("securityhotfix.dev/retry", "once-more");
         })
+        .when(scanned_again, "somebody reads its record", |w: &mut World| {
+            let record = &w.reports.values().next().expect("it has one").spec;
+            let told = record.attempt.as_ref().map(|attempt| attempt.number);
+            assert_eq!(
+                (told, record.outcome, record.closed_at),
+                (Some(2), None, None),
+                "it tells of what is under way"
+            );
+            assert_eq!(record.history.len(), 1, "and of what was before");
+        })
         .tell("retry");
+}
+
+fn scanned_again(world: &World) -> bool {
+    let attempt = world.hotfix().and_then(|hotfix| hotfix.status.attempt.as_ref());
+    attempt.is_some_and(|attempt| attempt.number == 2 && attempt.scanned_at.is_some())
 }
 
 const NOT_FOUND: &str = "ErrImagePull (image registry.example/trivy:9): registry.example/trivy:9: not found";

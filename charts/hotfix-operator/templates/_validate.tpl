@@ -1,3 +1,12 @@
+{{/* A quantity as a number, for comparisons. */}}
+{{- define "hotfix.quantity" -}}
+{{- $text := toString . }}
+{{- $unit := regexFind "(m|k|M|G|T|P|E|[KMGTPE]i)$" $text }}
+{{- $decimal := dict "" 1 "m" 0.001 "k" 1e3 "M" 1e6 "G" 1e9 "T" 1e12 "P" 1e15 "E" 1e18 }}
+{{- $binary := dict "Ki" 1024 "Mi" 1048576 "Gi" 1073741824 "Ti" 1099511627776 "Pi" 1125899906842624 "Ei" 1152921504606846976 }}
+{{- mulf (float64 (trimSuffix $unit $text)) (get (merge $decimal $binary) $unit) }}
+{{- end }}
+
 {{/* Combinations that the schema cannot refuse, each with what to do instead. */}}
 {{- define "hotfix.validate" -}}
 {{- $port := "([1-9][0-9]{0,3}|[1-5][0-9]{4}|6[0-4][0-9]{3}|65[0-4][0-9]{2}|655[0-2][0-9]|6553[0-5])" }}
@@ -14,6 +23,24 @@
 {{- range $key, $_ := .Values.podLabels }}
 {{- if hasKey $.Values.commonLabels $key }}
 {{- fail (printf "podLabels: %q is in commonLabels too, which the pods have as well: write it once." $key) }}
+{{- end }}
+{{- end }}
+{{- $limits := default dict .Values.resources.limits }}
+{{- range $name, $asked := default dict .Values.resources.requests }}
+{{- $limit := get $limits $name }}
+{{- if and (hasKey $limits $name) (gt (float64 (include "hotfix.quantity" $asked)) (float64 (include "hotfix.quantity" $limit))) }}
+{{- fail (printf "resources.requests.%s: %v is more than the limit of %v: raise resources.limits.%s, or ask for less." $name $asked $limit $name) }}
+{{- end }}
+{{- end }}
+{{- range $i, $it := .Values.tolerations }}
+{{- if and (not $it.key) (ne (default "" $it.operator) "Exists") }}
+{{- fail (printf "tolerations[%d]: it has no key: name one, or set operator: Exists, which tolerates every taint." $i) }}
+{{- end }}
+{{- if and $it.value (eq (default "" $it.operator) "Exists") }}
+{{- fail (printf "tolerations[%d]: operator Exists takes no value: remove value, or set operator: Equal." $i) }}
+{{- end }}
+{{- if and (hasKey $it "tolerationSeconds") (ne (default "" $it.effect) "NoExecute") }}
+{{- fail (printf "tolerations[%d]: tolerationSeconds counts for effect: NoExecute alone: set that, or remove it." $i) }}
 {{- end }}
 {{- end }}
 {{- $checks := include "hotfix.checksNamespace" . }}

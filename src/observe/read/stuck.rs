@@ -1,9 +1,13 @@
 //! Why the pod of a check has not started, as Kubernetes says.
 
+use std::time::Duration;
+
+use jiff::Timestamp;
 use serde_json::Value;
 
+use crate::api::time::elapsed;
 use crate::findings::text::clean;
-use crate::observe::json::{array, condition, text, word};
+use crate::observe::json::{array, condition, flag, moment, text, word};
 
 /// The most bytes that are kept: a condition's message holds 1,024, and the sentence around it needs its share.
 const KEPT: usize = 300;
@@ -14,14 +18,48 @@ const IMAGE_KEPT: usize = 160;
 /// What every container waits for that is on its way.
 const ON_ITS_WAY: [&str; 2] = ["ContainerCreating", "PodInitializing"];
 
-/// Why a pod has not started: what its first container that is not on its way waits for, or why no node takes the pod.
-/// `None` while nothing says that it will not.
-pub fn stuck(pod: &Value) -> Option<String> {
+/// How long a node may take to set a pod up, before any image is pulled: volumes that are there are mounted within seconds,
+/// a disk that has to be attached takes up to half a minute.
+const SETTING_UP: Duration = Duration::from_secs(30);
+
+/// Why a pod has not started: what its first container that is not on its way waits for, why no node takes the pod, or what
+/// its node may be missing. `None` while nothing says that it will not.
+pub fn stuck(pod: &Value, now: Timestamp) -> Option<String> {
     let waiting =
         [("/spec/initContainers", "/status/initContainerStatuses"), ("/spec/containers", "/status/containerStatuses")]
             .into_iter()
             .find_map(|(specs, statuses)| waiting(array(pod, specs), array(pod, statuses)));
-    waiting.or_else(|| unscheduled(pod))
+    waiting.or_else(|| unscheduled(pod)).or_else(|| not_set_up(pod, now))
+}
+
+/// What a pod is told to wait for whose volumes or network its node has not made ready for long. Why is said in events alone,
+/// which the operator may not read, so it names what can be missing. The words are the same at each look.
+fn not_set_up(pod: &Value, now: Timestamp) -> Option<String> {
+    let ready = condition(pod, "PodReadyToStartContainers").filter(|it| text(it, "/status") == Some("False"))?;
+    let since = moment(ready, "/lastTransitionTime")?;
+    // A pod that has ended is not ready either.
+    if text(pod, "/status/phase") != Some("Pending") || elapsed(since.timestamp(), now) < SETTING_UP {
+        return None;
+    }
+    let mounted: Vec<String> = array(pod, "/spec/volumes").iter().filter_map(source).collect();
+    let missing = if mounted.is_empty() {
+        "the events of the pod say why".to_owned()
+    } else {
+        format!("see whether what it mounts exists ({})", mounted.join(", "))
+    };
+    let node = text(pod, "/spec/nodeName").unwrap_or_default();
+    Some(clean(&format!("node {node} has not set it up within {} s: {missing}", SETTING_UP.as_secs()), KEPT))
+}
+
+/// What a volume cannot be mounted without.
+fn source(volume: &Value) -> Option<String> {
+    let of = |kind: &str, source: &str, name: &str| {
+        let source = volume.get(source).filter(|source| !flag(source, "/optional"))?;
+        Some(format!("{kind} {}", text(source, name)?))
+    };
+    of("Secret", "secret", "/secretName")
+        .or_else(|| of("ConfigMap", "configMap", "/name"))
+        .or_else(|| of("PersistentVolumeClaim", "persistentVolumeClaim", "/claimName"))
 }
 
 fn waiting(specs: &[Value], statuses: &[Value]) -> Option<String> {
@@ -68,6 +106,10 @@ fn told(reason: &str, image: &str, message: &str) -> String {
 mod tests {
     use super::*;
     use serde_json::json;
+
+    fn stuck(pod: &Value) -> Option<String> {
+        super::stuck(pod, "2026-11-23T12:00:30Z".parse().unwrap())
+    }
 
     #[test]
     fn why_no_node_takes_a_pod_is_the_schedulers_word() {
@@ -131,5 +173,54 @@ mod tests {
         let hostile = waits("ErrImagePull", &format!("\u{1b}[2J{}", "x".repeat(5000)));
         let why = stuck(&pod(&json!({"terminated": {}}), &hostile)).unwrap();
         assert!(why.len() <= KEPT && !why.chars().any(char::is_control), "{why}");
+    }
+
+    fn set_up_since(at: &str, volumes: &Value) -> Value {
+        let mut pod = pod(&waits("PodInitializing", ""), &waits("PodInitializing", ""));
+        pod["spec"]["nodeName"] = json!("worker-1");
+        pod["spec"]["volumes"] = volumes.clone();
+        pod["status"]["phase"] = json!("Pending");
+        pod["status"]["conditions"] =
+            json!([{"type": "PodReadyToStartContainers", "status": "False", "lastTransitionTime": at}]);
+        pod
+    }
+
+    #[test]
+    fn a_pod_whose_node_does_not_set_it_up_names_what_it_mounts() {
+        let volumes = json!([
+            {"name": "runner", "emptyDir": {}},
+            {"name": "volume-0", "secret": {"secretName": "registry"}},
+            {"name": "volume-1", "configMap": {"name": "rules"}},
+            {"name": "volume-2", "persistentVolumeClaim": {"claimName": "db"}},
+            {"name": "volume-3", "secret": {"secretName": "spare", "optional": true}},
+        ]);
+        assert_eq!(stuck(&set_up_since("2026-11-23T12:00:01Z", &volumes)), None, "that is soon");
+        assert_eq!(
+            stuck(&set_up_since("2026-11-23T12:00:00Z", &volumes)).as_deref(),
+            Some(
+                "node worker-1 has not set it up within 30 s: see whether what it mounts exists (Secret registry, ConfigMap rules, PersistentVolumeClaim db)"
+            )
+        );
+        assert_eq!(
+            stuck(&set_up_since("2026-11-23T11:00:00Z", &json!([]))).as_deref(),
+            Some("node worker-1 has not set it up within 30 s: the events of the pod say why")
+        );
+    }
+
+    #[test]
+    fn a_pod_that_is_set_up_or_has_ended_waits_for_no_volume() {
+        let mut pulls = set_up_since("2026-11-23T11:00:00Z", &json!([]));
+        pulls["status"]["conditions"][0]["status"] = json!("True");
+        assert_eq!(stuck(&pulls), None);
+        let mut ended = set_up_since("2026-11-23T11:00:00Z", &json!([]));
+        ended["status"]["phase"] = json!("Succeeded");
+        assert_eq!(stuck(&ended), None);
+    }
+
+    #[test]
+    fn a_container_that_lacks_a_secret_says_so_in_the_kubelets_words() {
+        let lacks = waits("CreateContainerConfigError", "secret \"registry\" not found");
+        let why = stuck(&pod(&json!({"terminated": {"reason": "Completed"}}), &lacks));
+        assert_eq!(why.as_deref(), Some("CreateContainerConfigError (image r/trivy:9): secret \"registry\" not found"));
     }
 }

@@ -172,7 +172,10 @@ fn contradictions(kind: Option<Kind>, good: &Value) -> Vec<Mutant> {
                 object["spec"]["scan"] = goods::scan("x")["spec"]["scan"].clone();
             });
         }
-        Some(Kind::Policy) | None => {}
+        Some(Kind::Policy) => add("a registry alone that is allowed", &|object| {
+            object["spec"]["images"]["allow"] = json!(["registry.example"]);
+        }),
+        None => {}
     }
     if matches!(kind, Some(Kind::Scan | Kind::Test)) {
         let word = if kind == Some(Kind::Scan) { "scan" } else { "test" };
