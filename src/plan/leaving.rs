@@ -35,13 +35,19 @@ pub struct Leaving<'a> {
 impl<'a> Leaving<'a> {
     /// An attempt of this hotfix, by what it recorded.
     pub fn own(o: &'a Observed, attempt: &'a Attempt) -> Self {
-        Self {
-            whose: Whose::Own(attempt),
-            uid: &o.hotfix.uid,
-            number: attempt.number,
-            slot: names::slot(&o.hotfix.uid, attempt.number),
-            services: o.recorded_services(attempt),
-        }
+        let (uid, number) = (o.hotfix.uid.as_str(), attempt.number);
+        let slot = names::slot(uid, number);
+        let recorded = o.recorded_services(attempt);
+        // Somebody may have made a Service again, or a second one, from what one was: slot and mark are copied with it.
+        let copied = |service: &&Service| {
+            let mark = service.mark();
+            let marked =
+                mark.as_ref().and_then(Mark::owner).is_some_and(|owner| owner.uid == uid && owner.attempt == number);
+            let known = recorded.iter().any(|recorded| recorded.uid == service.uid);
+            !known && !service.labels.contains_key(SLOT) && (marked || service.selects_slot(&slot))
+        };
+        let copies: Vec<_> = o.services.iter().filter(copied).collect();
+        Self { whose: Whose::Own(attempt), uid, number, services: [recorded, copies].concat(), slot }
     }
 
     /// What a hotfix that is gone left, by what bears its mark or its slot: its record went with it. Where nothing tells

@@ -89,7 +89,7 @@ pub fn none_ready() -> End {
 
 /// There is nothing left to switch.
 pub fn services_gone() -> End {
-    End::new(Reason::ServiceChanged, "Every Service of the workload is gone.")
+    End::new(Reason::ServiceChanged, "No Service that the attempt began with is there any more.")
 }
 
 fn unhealthy(pods: &[&Pod], now: Timestamp) -> Option<End> {

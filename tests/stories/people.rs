@@ -220,6 +220,17 @@ fn a_selector_put_back_twice_ends_the_attempt() {
 }
 
 #[test]
+fn a_service_made_again_from_what_it_was_is_returned_like_the_one_before() {
+    for (word, when) in [("switched", switched as fn(&World) -> bool), ("verifying", verifying), ("folding", folding)] {
+        Story::of("Somebody replaces the Service by force, slot and mark included")
+            .when(when, "Service web is deleted and made again from what it was", |w: &mut World| {
+                w.replace_by_force("web")
+            })
+            .tell(&format!("replaced_by_force_{word}"));
+    }
+}
+
+#[test]
 fn a_selector_put_back_before_convergence_is_switched_again() {
     Story::of("A GitOps engine puts the selector back right after the switch")
         .when(switched, "the owner's tool applies Service web as it is in Git", |w: &mut World| {

@@ -136,6 +136,16 @@ impl World {
         written_by(&mut service.managers, "kubectl-client-side-apply", Owns::Contested, second);
     }
 
+    /// Somebody deletes the Service and makes it again from what it was, slot and mark included.
+    pub fn replace_by_force(&mut self, name: &str) {
+        let (version, uid, second) = (self.next_version(), self.next_uid("service"), self.second());
+        let Some(service) = self.services.get_mut(name) else { return };
+        service.uid = uid;
+        service.resource_version = version;
+        service.managers.clear();
+        written_by(&mut service.managers, "kubectl-replace", Owns::Contested, second);
+    }
+
     /// Somebody removes the mark.
     pub fn strip_mark(&mut self, name: &str) {
         let (version, second) = (self.next_version(), self.second());
