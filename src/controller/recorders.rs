@@ -16,7 +16,7 @@ const TEXTS_MAX: usize = 10;
 
 /// How long a text keeps its recorder after it was told last. A recorder counts for six minutes; the one more is for what
 /// waits to be written.
-const KEPT: Duration = Duration::from_mins(7);
+const KEPT: Duration = Duration::from_secs(7 * 60);
 
 /// The most reasons of hotfixes that are remembered; beyond it all begins anew, which makes some repetitions events of
 /// their own. A few hundred bytes each.
@@ -51,14 +51,17 @@ fn recorders(client: &Client, reporter: &Reporter) -> Vec<Recorder> {
     (0..TEXTS_MAX).map(|_| Recorder::new(client.clone(), reporter.clone())).collect()
 }
 
-/// The texts that were told lately, by hotfix and reason: of each its hash and when it was told last.
+/// The hash of a text, and when it was told last.
+type Told = (u64, Instant);
+
+/// The texts that were told lately, by hotfix and reason.
 #[derive(Default)]
-struct Texts(HashMap<(String, String), [Option<(u64, Instant)>; TEXTS_MAX]>);
+struct Texts(HashMap<(String, String), [Option<Told>; TEXTS_MAX]>);
 
 impl Texts {
     fn are_full(&mut self, now: Instant) -> bool {
         if self.0.len() >= REASONS_MAX {
-            self.0.retain(|_, texts| texts.iter().any(|text| lasts(text, now)));
+            self.0.retain(|_, texts| texts.iter().flatten().any(|text| lasts(Some(text), now)));
         }
         self.0.len() >= REASONS_MAX
     }
@@ -69,24 +72,20 @@ impl Texts {
         text.hash(&mut hasher);
         let hash = hasher.finish();
         let texts = self.0.entry((uid.to_owned(), reason.to_owned())).or_default();
-        let known = texts.iter().position(|text| text.is_some_and(|(known, _)| known == hash) && lasts(text, now));
-        let free = || texts.iter().position(|text| !lasts(text, now));
-        match known.or_else(free) {
-            Some(place) => {
-                texts[place] = Some((hash, now));
-                place
-            }
-            None => {
-                // What is counted there lasts as long as it is added to.
-                texts[TEXTS_MAX - 1] = texts[TEXTS_MAX - 1].map(|(known, _)| (known, now));
-                TEXTS_MAX - 1
-            }
-        }
+        let known =
+            texts.iter().position(|text| text.is_some_and(|(known, _)| known == hash) && lasts(text.as_ref(), now));
+        let free = || texts.iter().position(|text| !lasts(text.as_ref(), now));
+        let own = known.or_else(free);
+        let place = own.unwrap_or(TEXTS_MAX - 1);
+        // What is counted with another text keeps that one's place for as long as it is told.
+        let kept = texts[place].filter(|_| own.is_none()).map_or(hash, |(kept, _)| kept);
+        texts[place] = Some((kept, now));
+        place
     }
 }
 
-fn lasts(text: &Option<(u64, Instant)>, now: Instant) -> bool {
-    text.is_some_and(|(_, told)| now.saturating_duration_since(told) < KEPT)
+fn lasts(text: Option<&Told>, now: Instant) -> bool {
+    text.is_some_and(|(_, told)| now.saturating_duration_since(*told) < KEPT)
 }
 
 #[cfg(test)]

@@ -49,7 +49,7 @@ pub fn clean(raw: &str, max: usize) -> String {
 }
 
 /// A number and what it counts, whose plural ends in `s`. Example: `1 pod`, `2 pods`.
-pub fn counted<N: fmt::Display + PartialEq + From<u8>>(n: N, noun: &str) -> String {
+pub fn counted<N: fmt::Display + PartialEq + From<u8> + Copy>(n: N, noun: &str) -> String {
     let ending = if n == N::from(1) { "" } else { "s" };
     format!("{n} {noun}{ending}")
 }
