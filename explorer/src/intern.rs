@@ -8,13 +8,14 @@ use std::collections::HashMap;
 use std::sync::{Arc, RwLock};
 
 use jiff::Timestamp;
-use securityhotfix::api::time::Moment;
+use securityhotfix::api::time::{Moment, second};
 use securityhotfix::api::{Attempt, Outcome, SecurityHotfixStatus};
 use securityhotfix::api::{HotfixReportSpec, names};
 use securityhotfix::plan::observed::Map;
 use serde_json::Value;
 
 use crate::names::{SERVICES, version};
+use crate::picture::old;
 use crate::state::{Job, Mile};
 
 /// The present, and the moment of everything that was recorded and has not become old.
@@ -182,6 +183,7 @@ pub fn plain(mut status: SecurityHotfixStatus) -> SecurityHotfixStatus {
     let at = moment();
     for condition in &mut status.conditions {
         condition.last_transition_time = at;
+        condition.message = condition.message.replace(&second(Moment::new(old())), &second(at));
     }
     for old in &mut status.history {
         (old.started_at, old.finished_at) = (at, at);

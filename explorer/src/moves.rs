@@ -66,7 +66,7 @@ pub enum Clock {
     Opening,
     /// Endpoints had theirs.
     Converge,
-    /// The soak is over.
+    /// The soak is over, all of which the leader has looked at.
     Soak,
     /// The drain is over.
     Drain,
@@ -180,7 +180,8 @@ impl State {
         if mile.drained() == 1 && clocks.drain() == 0 {
             due.push(Clock::Drain);
         }
-        if forward && mile.converged() == 1 && clocks.soak() == 0 {
+        let found = self.replicas[0].found[side];
+        if forward && mile.converged() == 1 && found.watch() > 0 && found.soaked() == 0 {
             due.push(Clock::Soak);
         }
         let staging = mile.scanned() == 1 && mile.staged() == 0 || mile.analyzed() == 1 && mile.converged() == 0;

@@ -152,6 +152,8 @@ bits! {
         probe1, set_probe1: 5, 2, "the second pod";
         wants, set_wants: 7, 3, "asked for at the last look: 1 digests, 2 rehearsal, 4 probes";
         rehearsed_for, set_rehearsed_for: 10, 2, "the attempt that was rehearsed";
+        watch, set_watch: 12, 2, "since when it has looked: 0 not yet, 1 after the candidate served, 2 before that";
+        soaked, set_soaked: 14, 1, "the soak is over, all of which it has looked at";
     }
 }
 
@@ -161,9 +163,8 @@ bits! {
         staging, set_staging: 0, 1, "the deadline of the step under way";
         opening, set_opening: 1, 1, "the time opened pods may take";
         converge, set_converge: 2, 1, "the time endpoints may take";
-        soak, set_soak: 3, 1, "the soak";
-        drain, set_drain: 4, 1, "the drain";
-        slow, set_slow: 5, 1, "the time the fold-back should take";
+        drain, set_drain: 3, 1, "the drain";
+        slow, set_slow: 4, 1, "the time the fold-back should take";
     }
 }
 
@@ -326,6 +327,15 @@ impl Found {
     #[must_use]
     pub fn rehearsal(self, attempt: u8) -> u8 {
         if self.rehearsed_for() == attempt { self.rehearsed() } else { 0 }
+    }
+
+    /// It looks at a hotfix, at which the candidate serves or does not yet.
+    pub fn look(&mut self, serves: bool) {
+        match (serves, self.watch()) {
+            (false, _) => self.set_watch(2),
+            (true, 0) => self.set_watch(1),
+            (true, _) => {}
+        }
     }
 
     /// Admission said this of an attempt.

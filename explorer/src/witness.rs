@@ -55,6 +55,7 @@ pub const ALL: &[&str] = &[
     "a pod of the candidate is born with another image",
     "the kubelets of opened pods hang",
     "what answered badly answers well again",
+    "a soak is counted anew and comes to its end",
 ];
 
 /// The bit of a witness.
@@ -180,6 +181,9 @@ fn wrote_bits(before: &State, after: &State, mv: Move, act: Act, written: Writte
             let held = is.stalled() > was.stalled() && is.latched() == 1 && is.drained() == 0;
             if held {
                 seen |= bits_of!["the traffic is held back because blue is not ready"][0];
+            }
+            if is.verified() > was.verified() && before.replicas[0].found[side].watch() == 1 {
+                seen |= bits_of!["a soak is counted anew and comes to its end"][0];
             }
             if is.outcome() != was.outcome() {
                 seen |= ended(is.outcome());

@@ -180,7 +180,8 @@ pub struct Attempt {
     /// When the last Service was switched to the candidate.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub switched_at: Option<Moment>,
-    /// When every endpoint of every Service was the candidate's; the soak counts from here.
+    /// When every endpoint of every Service was the candidate's. The soak counts from here, or from a later moment where the
+    /// candidate was not checked all the time since.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub converged_at: Option<Moment>,
     /// When `spec.suspend` held the attempt last. Deadlines count from its end, where that is later than the step they are of.

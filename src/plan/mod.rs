@@ -26,6 +26,7 @@ mod policy;
 mod preflight;
 mod rest;
 pub mod selector;
+mod soak;
 mod stage;
 mod staging;
 mod stale;

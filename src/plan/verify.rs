@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 
 use crate::api::names;
-use crate::api::time::{Moment, after, elapsed, positive};
+use crate::api::time::{Moment, after, elapsed};
 use crate::api::{Attempt, Gate, Reason, Reassertion};
 
 use super::cutover;
@@ -11,6 +11,7 @@ use super::decision::Note;
 use super::gate_run::{self, Progress};
 use super::interrupt::{self, End};
 use super::observed::{Observed, Pod, Policy, Service};
+use super::soak;
 use super::stage::{self, LOOK_AGAIN};
 use super::step::{Step, Trouble, Wait, earliest};
 
@@ -43,8 +44,7 @@ pub fn next(o: &Observed, attempt: &Attempt, policy: Result<&Policy, Trouble>, n
             return Step::trouble(trouble, Some(after(now, LOOK_AGAIN)));
         }
     };
-    let began = attempt.converged_at.map_or(now, Moment::timestamp);
-    let soaked = after(began, positive(policy.spec.soak));
+    let soaked = soak::count(o, attempt, now).over(policy);
     match gate_run::run(o, attempt, policy, Gate::Verify, now) {
         Progress::Act(action) => Step::act(action),
         Progress::Failed(verdicts, why) => {

@@ -5,7 +5,7 @@ use std::fmt::Write;
 
 use jiff::Timestamp;
 use securityhotfix::api::names::{POD_TEMPLATE_HASH, SLOT};
-use securityhotfix::api::{Attempt, SecurityHotfixStatus, Truth};
+use securityhotfix::api::{Attempt, Phase, SecurityHotfixStatus, Truth};
 use securityhotfix::plan::Action;
 use securityhotfix::plan::decision::{Note, Weight};
 use securityhotfix::plan::observed::{Map, Pod};
@@ -114,6 +114,13 @@ impl Narrator {
         };
         if let Some((reason, message)) = ready(new).filter(|now| ready(old).as_ref() != Some(now)) {
             self.detail("not ready", &format!("{}: {message}", reason.as_str()));
+        }
+        let under_way = |status: &SecurityHotfixStatus| {
+            status.conditions.first().filter(|c| c.status == Truth::Unknown).map(|c| c.message.clone())
+        };
+        let verifying = [old.phase, new.phase] == [Some(Phase::Verifying); 2];
+        if let Some(message) = under_way(new).filter(|now| verifying && under_way(old).as_ref() != Some(now)) {
+            self.detail("under way", &message);
         }
     }
 

@@ -4,12 +4,15 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::SignedDuration;
+use securityhotfix::api::Attempt;
+use securityhotfix::api::time::Moment;
 use securityhotfix::plan::decide;
 
 use crate::moments::{
-    PHASES, analyzing, announced, finished, folding, in_trouble, opened, rolling_back, scanning, switched, verifying,
+    PHASES, analyzing, announced, finished, folding, in_trouble, opened, rolling_back, scanning, soaking, switched,
+    verifying,
 };
-use crate::story::{Order, Story};
+use crate::story::{Order, Story, Told};
 use crate::world::World;
 use crate::world::arrange::V2;
 
@@ -84,6 +87,33 @@ fn a_pod_of_the_candidate_that_is_replaced_is_opened_late() {
             w.delete_pod(&pod);
         })
         .tell("green_pod_replaced");
+}
+
+/// From a moment of the candidate's serving to its being believed, in seconds.
+fn believed_after(told: &Told, from: impl Fn(&Attempt) -> Moment) -> u64 {
+    let attempt = told.world.hotfix().unwrap().status.attempt.clone().unwrap();
+    attempt.verified_at.unwrap().since(from(&attempt)).as_secs()
+}
+
+#[test]
+fn a_soak_is_counted_anew_when_the_operator_dies_in_it() {
+    let told =
+        Story::of("The operator dies three minutes into the soak: its successor counts the soak anew, and says so")
+            .when(soaking, "the operator dies, and another begins", World::crash)
+            .tell("soak_anew_after_a_crash");
+    assert_eq!(believed_after(&told, |attempt| attempt.converged_at.unwrap()), 180 + 300);
+    assert!(told.text.contains("the operator that looks was started only then"), "{}", told.text);
+}
+
+#[test]
+fn a_soak_is_counted_anew_when_its_check_is_changed() {
+    let told = Story::of("A check of the verification is changed three minutes into the soak")
+        .when(soaking, "an administrator changes the check deep-health", |w: &mut World| {
+            std::sync::Arc::make_mut(&mut w.checks).get_mut("deep-health").unwrap().generation += 1;
+        })
+        .tell("soak_anew_after_a_changed_check");
+    assert_eq!(believed_after(&told, |attempt| attempt.converged_at.unwrap()), 180 + 300);
+    assert!(told.text.contains("check deep-health was not asked before as it is now"), "{}", told.text);
 }
 
 #[test]

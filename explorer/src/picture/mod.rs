@@ -4,6 +4,8 @@ mod checks;
 mod objects;
 mod times;
 
+pub use self::times::old;
+
 use std::collections::BTreeSet;
 
 use securityhotfix::api::names as api;
@@ -11,7 +13,7 @@ use securityhotfix::plan::observed::{self, Hotfix, Map, Namespace, Observed, Oth
 
 use self::checks::{checks, evidence, policy, run, settings, spec};
 use self::objects::{blue, claim, green, pods, services, sets, slice};
-use self::times::at;
+use self::times::{at, older, renamed};
 use crate::intern::{Intern, moment};
 use crate::names;
 use crate::state::{Blue, Claim, Clocks, Found, Green, Hot, JOBS, Job, Prod, SIDES};
@@ -112,7 +114,7 @@ pub fn picture(view: &View, intern: &Intern) -> Observed {
 
 fn hotfix(view: &View, side: usize, mut status: securityhotfix::api::SecurityHotfixStatus) -> Hotfix {
     if let Some(attempt) = &mut status.attempt {
-        let clocks = view.rest.clocks;
+        let (clocks, found) = (view.rest.clocks, view.rest.found);
         if attempt.finished_at.is_none() {
             if attempt.drained_from.is_some() {
                 attempt.drained_from = Some(at(clocks.drain()));
@@ -127,7 +129,8 @@ fn hotfix(view: &View, side: usize, mut status: securityhotfix::api::SecurityHot
                     suspension.until = suspension.until.and(staging);
                 }
                 if attempt.converged_at.is_some() {
-                    attempt.converged_at = Some(at(clocks.soak()));
+                    // One that began to look later counts from there.
+                    attempt.converged_at = Some(if found.watch() == 2 { at(found.soaked()) } else { older() });
                 } else if attempt.promoting_at.is_some() {
                     attempt.promoting_at = staging;
                 } else if attempt.analyzed_at.is_some() {
@@ -137,6 +140,9 @@ fn hotfix(view: &View, side: usize, mut status: securityhotfix::api::SecurityHot
                 }
             }
         }
+    }
+    for condition in &mut status.conditions {
+        condition.message = renamed(&condition.message, view.rest.found.soaked());
     }
     let hot = view.hot;
     let mut annotations = Map::new();

@@ -1,7 +1,7 @@
 //! Moments that have passed, or have not.
 
 use jiff::{SignedDuration, Timestamp};
-use securityhotfix::api::time::Moment;
+use securityhotfix::api::time::{Moment, second};
 
 use crate::intern::{moment, now};
 
@@ -13,6 +13,16 @@ pub fn old() -> Timestamp {
 /// The present, or an hour ago.
 pub fn at(passed: u8) -> Moment {
     if passed == 1 { Moment::new(old()) } else { moment() }
+}
+
+/// Before all of these.
+pub fn older() -> Moment {
+    seconds_ago(7_200)
+}
+
+/// What was told with the present in it, where that is an hour ago by now.
+pub fn renamed(message: &str, passed: u8) -> String {
+    if passed == 1 { message.replace(&second(moment()), &second(at(1))) } else { message.to_owned() }
 }
 
 /// So many seconds ago.
