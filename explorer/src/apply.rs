@@ -177,6 +177,7 @@ impl State {
             Clock::Opening => clocks.set_opening(1),
             Clock::Converge => clocks.set_converge(1),
             Clock::Soak => self.replicas[0].found[side].set_soaked(1),
+            Clock::Unchecked => clocks.set_unchecked(1),
             Clock::Drain => clocks.set_drain(1),
             Clock::Slow => clocks.set_slow(1),
             Clock::Late(at) => self.prod.greens[side][usize::from(at)].set_late(1),

@@ -134,7 +134,8 @@ impl State {
         found.set_wants(0);
         let mile = memory.intern().mile_of(replica.status);
         found.rehearse(mile.attempt(), found.rehearsal(mile.attempt()));
-        if mile.converged() == 1 && mile.verified() == 0 && mile.latched() == 0 {
+        let serves = mile.serves();
+        if serves {
             // Whoever has not looked yet will have looked from now on.
             found.look(true);
         } else {
@@ -160,6 +161,7 @@ impl State {
             clocks: self.sides[side].clocks,
             found,
             tests: config.tests,
+            unguided: self.unguided && serves,
         }
     }
 

@@ -68,6 +68,8 @@ pub enum Clock {
     Converge,
     /// The soak is over, all of which the leader has looked at.
     Soak,
+    /// The candidate has served unchecked for as long as is borne.
+    Unchecked,
     /// The drain is over.
     Drain,
     /// The fold-back takes long.
@@ -181,8 +183,11 @@ impl State {
             due.push(Clock::Drain);
         }
         let found = self.replicas[0].found[side];
-        if forward && mile.converged() == 1 && found.watch() > 0 && found.soaked() == 0 {
+        if mile.serves() && mile.unchecked() != 1 && found.watch() > 0 && found.soaked() == 0 {
             due.push(Clock::Soak);
+        }
+        if mile.serves() && mile.unchecked() == 1 && clocks.unchecked() == 0 {
+            due.push(Clock::Unchecked);
         }
         let staging = mile.scanned() == 1 && mile.staged() == 0 || mile.analyzed() == 1 && mile.converged() == 0;
         if forward && mile.promoting() == 1 && mile.converged() == 0 && opened {

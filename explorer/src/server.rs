@@ -89,16 +89,18 @@ impl State {
     /// What the replicas know of the soak after a record.
     fn recorded(&mut self, at: usize, act: Act, before: Mile) {
         let mile = self.sides[at].mile;
-        let serves = mile.converged() == 1 && mile.verified() == 0 && mile.latched() == 0;
+        let serves = mile.serves();
         if before.converged() == 0 && serves && act.flags & act::ANOTHERS != 0 {
             // Another decided so before this one began to look.
             let found = &mut self.replicas[0].found[at];
             found.set_watch(found.watch().min(1));
         }
         for found in self.replicas.iter_mut().map(|replica| &mut replica.found[at]).filter(|_| !serves) {
-            found.set_soaked(0);
             // What it looks at next it looks at from the beginning.
             found.set_watch(if found.watch() == 0 { 0 } else { 2 });
+        }
+        if !serves || mile.unchecked() != before.unchecked() {
+            self.replicas.iter_mut().for_each(|replica| replica.found[at].set_soaked(0));
         }
     }
 
@@ -322,6 +324,9 @@ impl Side {
         if mile.converged() == 1 {
             clocks.set_opening(0);
             clocks.set_converge(0);
+        }
+        if mile.unchecked() != 1 || !mile.serves() {
+            clocks.set_unchecked(0);
         }
         if mile.drained() == 0 || mile.finished() == 1 {
             clocks.set_drain(0);

@@ -140,6 +140,7 @@ bits! {
         aborted, set_aborted: 21, 2, "the abort that was handled, 0 none";
         old, set_old: 23, 2, "the image blue had when the attempt began";
         stalled, set_stalled: 25, 1, "people are asked for something";
+        unchecked, set_unchecked: 26, 2, "0 it could be checked all the time, 1 it cannot be, 2 it can be again";
     }
 }
 
@@ -165,6 +166,7 @@ bits! {
         converge, set_converge: 2, 1, "the time endpoints may take";
         drain, set_drain: 3, 1, "the drain";
         slow, set_slow: 4, 1, "the time the fold-back should take";
+        unchecked, set_unchecked: 5, 1, "the time a candidate may serve unchecked";
     }
 }
 
@@ -240,6 +242,8 @@ pub struct State {
     pub moves: u8,
     /// The namespace is being deleted.
     pub terminating: bool,
+    /// The policy is missing.
+    pub unguided: bool,
     /// The Lease: 0 none, else its holder's side and 1, and its number above.
     pub claim: Claim,
     /// Services and pods.
@@ -303,6 +307,13 @@ impl Pod {
     /// Neither leaving nor gone.
     pub fn lives(self) -> bool {
         self.life() == LIVE
+    }
+}
+
+impl Mile {
+    /// The candidate serves, and is not believed yet.
+    pub fn serves(self) -> bool {
+        self.converged() == 1 && self.verified() == 0 && self.latched() == 0
     }
 }
 

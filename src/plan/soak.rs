@@ -35,6 +35,10 @@ pub fn count(o: &Observed, attempt: &Attempt, now: Timestamp) -> Count {
         let why = "the operator that looks was started only then, or could not look before";
         count = Count { from: watched, anew: Some(why.to_owned()) };
     }
+    if let Some(until) = attempt.unchecked.and_then(|unchecked| unchecked.until).filter(|until| *until > count.from) {
+        let why = "until then the policy or one of its checks was missing, or could not be used";
+        count = Count { from: until, anew: Some(why.to_owned()) };
+    }
     let began = count.from;
     for (check, since) in asked(o, attempt) {
         if since > count.from {

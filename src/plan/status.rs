@@ -12,7 +12,7 @@ use crate::gates::fold::said;
 
 use super::observed::Observed;
 use super::step::{Need, Trouble};
-use super::{others, soak, suspend};
+use super::{others, soak, suspend, unchecked};
 
 /// Fills in what is derived: phase, traffic, conditions, observed generation.
 pub fn dress(
@@ -83,7 +83,8 @@ fn wanted(
     let attempt = status.attempt.as_ref();
     let left = status.leftover.as_ref().map(|left| Trouble::time(Reason::LeftBehind, others::what_is_left(left)));
     let held = suspend::held(attempt);
-    let trouble = trouble.or(left.as_ref()).or(held.as_ref());
+    let unchecked = unchecked::told(observed, attempt);
+    let trouble = trouble.or(left.as_ref()).or(held.as_ref()).or(unchecked.as_ref());
     let mut all = summary(attempt, phase, observed, trouble, now);
     all.extend(gates(attempt, phase, trouble));
     all.push(rolled_back(attempt));

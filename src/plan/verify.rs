@@ -11,16 +11,17 @@ use super::decision::Note;
 use super::gate_run::{self, Progress};
 use super::interrupt::{self, End};
 use super::observed::{Observed, Pod, Policy, Service};
-use super::soak;
+use super::policy::Unusable;
 use super::stage::{self, LOOK_AGAIN};
 use super::step::{Step, Trouble, Wait, earliest};
+use super::{soak, unchecked};
 
 /// How long one opened pod of the candidate may be unready before the verification fails: a restart of one container
 /// takes less, a pod that does not come back takes more. When none is ready nothing is waited for.
 const UNREADY: std::time::Duration = std::time::Duration::from_secs(15);
 
 /// The next step while the candidate serves.
-pub fn next(o: &Observed, attempt: &Attempt, policy: Result<&Policy, Trouble>, now: Timestamp) -> Step {
+pub fn next(o: &Observed, attempt: &Attempt, policy: Result<&Policy, Unusable>, now: Timestamp) -> Step {
     let slot = names::slot(&o.hotfix.uid, attempt.number);
     let pods = o.green_pods();
     if let Some(end) = unhealthy(&pods, now) {
@@ -39,11 +40,11 @@ pub fn next(o: &Observed, attempt: &Attempt, policy: Result<&Policy, Trouble>, n
     }
     let policy = match policy {
         Ok(policy) => policy,
-        Err(mut trouble) => {
-            trouble.message.push_str(" The candidate serves all traffic unchecked until then; abort to go back.");
-            return Step::trouble(trouble, Some(after(now, LOOK_AGAIN)));
-        }
+        Err(unusable) => return unchecked::next(o, attempt, &unusable, now),
     };
+    if let Some(step) = unchecked::over(o, attempt, now) {
+        return step;
+    }
     let soaked = soak::count(o, attempt, now).over(policy);
     match gate_run::run(o, attempt, policy, Gate::Verify, now) {
         Progress::Act(action) => Step::act(action),

@@ -68,6 +68,13 @@ pub fn soaking(world: &World) -> bool {
     attempt(world, |attempt| attempt.converged_at.is_some_and(long) && attempt.verified_at.is_none())
 }
 
+/// The candidate has served unchecked for three minutes, and still does.
+pub fn unchecked(world: &World) -> bool {
+    const LONG: jiff::SignedDuration = jiff::SignedDuration::from_mins(3);
+    let long = |at: Moment| world.now.duration_since(at.timestamp()) >= LONG;
+    attempt(world, |attempt| attempt.unchecked.is_some_and(|now| now.until.is_none() && long(now.since)))
+}
+
 /// The selector was put back by somebody and set again by us.
 pub fn set_again(world: &World) -> bool {
     attempt(world, |attempt| attempt.reassert.is_some()) && switched(world)

@@ -372,6 +372,9 @@ fn milestones(before: Option<&Attempt>, now: &Attempt) -> Vec<String> {
     let held = |a: &Attempt| a.suspension.is_some_and(|suspension| suspension.until.is_none());
     step("suspended", held(now), before.is_some_and(held));
     step("resumed", !held(now), before.is_none_or(|before| !held(before)));
+    let alone = |a: &Attempt| a.unchecked.is_some_and(|unchecked| unchecked.until.is_none());
+    step("unchecked", alone(now), before.is_some_and(alone));
+    step("checked again", !alone(now), before.is_none_or(|before| !alone(before)));
     step("selector to be set again", now.reassert.is_some(), was(|a| a.reassert.is_some()));
     step("image to be put in again", now.folds > 1, was(|a| a.folds > 1));
     step("traffic returned", now.drained_from.is_some(), was(|a| a.drained_from.is_some()));

@@ -4,13 +4,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::SignedDuration;
-use securityhotfix::api::Attempt;
 use securityhotfix::api::time::Moment;
+use securityhotfix::api::{Attempt, Outcome, Reason};
 use securityhotfix::plan::decide;
 
 use crate::moments::{
     PHASES, analyzing, announced, finished, folding, in_trouble, opened, rolling_back, scanning, soaking, switched,
-    verifying,
+    unchecked, verifying,
 };
 use crate::story::{Order, Story, Told};
 use crate::world::World;
@@ -116,12 +116,54 @@ fn a_soak_is_counted_anew_when_its_check_is_changed() {
     assert!(told.text.contains("check deep-health was not asked before as it is now"), "{}", told.text);
 }
 
+fn the_check_goes(world: &mut World) {
+    Arc::make_mut(&mut world.checks).remove("deep-health");
+}
+
+fn the_check_is_spoilt(world: &mut World) {
+    let check = Arc::make_mut(&mut world.checks).get_mut("deep-health").unwrap();
+    check.generation += 1;
+    check.spec.http.as_mut().unwrap().path = "/$(ARG_PATH)".into();
+}
+
 #[test]
-fn a_policy_that_goes_while_the_candidate_serves_is_told_with_what_serves() {
-    Story::of("The policy is deleted while the candidate serves: it serves unchecked, and people are told so")
-        .when(verifying, "the policy is deleted", |w: &mut World| w.policy = None)
-        .when(in_trouble, "an administrator creates it again", |w: &mut World| w.policy = World::at_rest().policy)
+fn a_policy_that_goes_and_comes_back_costs_the_soak_until_then() {
+    let told = Story::of("The policy is deleted while the candidate serves, and made again in time")
+        .when(soaking, "the policy is deleted", |w: &mut World| w.policy = None)
+        .when(unchecked, "an administrator creates it again", |w: &mut World| w.policy = World::at_rest().policy)
         .tell("policy_gone_verifying");
+    let over = |attempt: &Attempt| attempt.unchecked.unwrap().until.unwrap();
+    assert_eq!(believed_after(&told, over), 300);
+}
+
+#[test]
+fn a_candidate_that_nothing_can_check_is_taken_back_after_five_minutes() {
+    Story::of("The policy is deleted while the candidate serves, and nobody makes it again")
+        .when(soaking, "the policy is deleted", |w: &mut World| w.policy = None)
+        .tell("policy_gone_too_long");
+}
+
+#[test]
+fn whatever_keeps_the_candidate_from_being_checked_ends_it_whoever_leads() {
+    let causes: [(crate::story::Act, &str); 3] = [
+        (|w| w.policy = None, "There is no HotfixPolicy default."),
+        (the_check_goes, "Policy default names the check deep-health, which does not exist."),
+        (the_check_is_spoilt, "Check deep-health cannot be run: The path /$(ARG_PATH) needs the argument PATH"),
+    ];
+    for (cause, why) in causes {
+        let story = Story::of("").when(soaking, "it can be checked no more", cause);
+        for told in [
+            story.clone().play(Order::Natural),
+            story.clone().when(unchecked, "the operator dies, and another begins", World::crash).play(Order::Natural),
+            story.play(Order::Forgetful),
+        ] {
+            let attempt = told.world.hotfix().unwrap().status.attempt.clone().unwrap();
+            let (since, latch) = (attempt.unchecked.unwrap().since, attempt.latch.unwrap());
+            assert_eq!((latch.reason, latch.at.since(since).as_secs()), (Reason::VerificationFailed, 300), "{why}");
+            assert!(latch.message.contains(why), "{}", latch.message);
+            assert_eq!(attempt.outcome, Some(Outcome::RolledBack), "{why}");
+        }
+    }
 }
 
 #[test]

@@ -57,6 +57,13 @@ pub const ALL: &[Mutant] = &[
         ..NONE
     },
     Mutant {
+        name: "a candidate may serve unchecked for ever",
+        sees: Some(|view, _| view.rest.clocks.set_unchecked(0)),
+        world: ("unguided", 0, 1),
+        breaks: "it-ends",
+        ..NONE
+    },
+    Mutant {
         name: "enough is not asked for",
         sees: Some(|view, _| {
             for pod in view.prod.greens[0].iter_mut().filter(|pod| pod.life() == LIVE) {

@@ -16,7 +16,7 @@ use serde_json::json;
 
 use super::View;
 use super::objects::green_pod;
-use super::times::{at, old};
+use super::times::{at, old, older};
 use crate::intern::{Intern, moment};
 use crate::names;
 use crate::state::{Job, SIDES};
@@ -106,7 +106,9 @@ pub fn evidence(view: &View, side: usize, attempt: i64, slot_attempt: u8, intern
             last: if probe == 1 { "status 200".into() } else { "status 500".into() },
         })
         .collect();
-    Evidence { resolution, rehearsal, probes, watched_since: Some(at(found.soaked())) }
+    let unchecked = intern.mile_of(view.status).unchecked() > 0;
+    let watched = if found.watch() == 2 && unchecked { older() } else { at(found.soaked()) };
+    Evidence { resolution, rehearsal, probes, watched_since: Some(watched) }
 }
 
 pub fn settings() -> Arc<Settings> {

@@ -4,7 +4,7 @@ mod checks;
 mod objects;
 mod times;
 
-pub use self::times::old;
+pub use self::times::young;
 
 use std::collections::BTreeSet;
 
@@ -13,7 +13,7 @@ use securityhotfix::plan::observed::{self, Hotfix, Map, Namespace, Observed, Oth
 
 use self::checks::{checks, evidence, policy, run, settings, spec};
 use self::objects::{blue, claim, green, pods, services, sets, slice};
-use self::times::{at, older, renamed};
+use self::times::{aged, at, older};
 use crate::intern::{Intern, moment};
 use crate::names;
 use crate::state::{Blue, Claim, Clocks, Found, Green, Hot, JOBS, Job, Prod, SIDES};
@@ -62,6 +62,8 @@ pub struct Rest {
     pub found: Found,
     /// Which checks the policy has.
     pub tests: bool,
+    /// The policy is missing.
+    pub unguided: bool,
 }
 
 /// The picture of a view.
@@ -77,7 +79,7 @@ pub fn picture(view: &View, intern: &Intern) -> Observed {
         pods: pods(view),
         hotfix: hotfix(view, side, status),
         namespace: Namespace { terminating: view.rest.terminating, policy: None },
-        policy: Some(policy(view.rest.tests)),
+        policy: (!view.rest.unguided).then(|| policy(view.rest.tests)),
         checks: checks().clone(),
         blue: (view.rest.blue.here() == 1).then(|| blue(view)),
         green: (view.rest.green.here() == 1).then(|| green(view, side)),
@@ -129,8 +131,13 @@ fn hotfix(view: &View, side: usize, mut status: securityhotfix::api::SecurityHot
                     suspension.until = suspension.until.and(staging);
                 }
                 if attempt.converged_at.is_some() {
-                    // One that began to look later counts from there.
-                    attempt.converged_at = Some(if found.watch() == 2 { at(found.soaked()) } else { older() });
+                    // One that began to look later counts from there, and so does what was unchecked meanwhile.
+                    let whole = found.watch() == 2 && attempt.unchecked.is_none();
+                    attempt.converged_at = Some(if whole { at(found.soaked()) } else { older() });
+                    if let Some(unchecked) = &mut attempt.unchecked {
+                        unchecked.until = unchecked.until.map(|_| at(found.soaked()));
+                        unchecked.since = if unchecked.until.is_none() { at(clocks.unchecked()) } else { older() };
+                    }
                 } else if attempt.promoting_at.is_some() {
                     attempt.promoting_at = staging;
                 } else if attempt.analyzed_at.is_some() {
@@ -141,8 +148,9 @@ fn hotfix(view: &View, side: usize, mut status: securityhotfix::api::SecurityHot
             }
         }
     }
-    for condition in &mut status.conditions {
-        condition.message = renamed(&condition.message, view.rest.found.soaked());
+    let old = view.rest.found.soaked() == 1 || view.rest.clocks.unchecked() == 1;
+    for condition in status.conditions.iter_mut().filter(|_| old) {
+        condition.message = aged(&condition.message);
     }
     let hot = view.hot;
     let mut annotations = Map::new();
