@@ -21,7 +21,11 @@ pub fn dress(
     trouble: Option<&Trouble>,
     now: Moment,
 ) -> SecurityHotfixStatus {
-    let phase = phase(&status);
+    let phase = match phase(&status) {
+        // An attempt that was begun beside another hotfix's has not begun to scan.
+        Phase::Scanning if trouble.is_some_and(|trouble| trouble.reason == Reason::WorkloadClaimed) => Phase::Pending,
+        phase => phase,
+    };
     let wanted = wanted(&status, phase, observed, trouble, now);
     status.phase = Some(phase);
     status.traffic = traffic(&status);
@@ -31,7 +35,7 @@ pub fn dress(
 }
 
 /// Where the rollout stands, in one word.
-pub fn phase(status: &SecurityHotfixStatus) -> Phase {
+fn phase(status: &SecurityHotfixStatus) -> Phase {
     let Some(attempt) = &status.attempt else { return Phase::Pending };
     match attempt.outcome {
         Some(Outcome::Remediated) => return Phase::Remediated,
