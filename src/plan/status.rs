@@ -182,6 +182,11 @@ fn outcome_reason(outcome: Outcome, attempt: &Attempt) -> Reason {
     }
 }
 
+/// True when an attempt ended because there is no Deployment, or its Services may send their traffic elsewhere.
+pub fn elsewhere(reason: Reason) -> bool {
+    matches!(reason, Reason::BlueGone | Reason::ServiceChanged)
+}
+
 /// How an attempt ended, in a sentence.
 pub fn outcome_message(outcome: Outcome, attempt: &Attempt) -> String {
     let why = attempt.latch.as_ref().map_or("", |latch| latch.message.as_str());
@@ -190,7 +195,8 @@ pub fn outcome_message(outcome: Outcome, attempt: &Attempt) -> String {
         Outcome::AlreadyPatched => {
             "The workload runs exactly this image already; nothing was changed, and nothing was scanned.".into()
         }
-        Outcome::RolledBack if attempt.latch.as_ref().is_some_and(|latch| latch.reason == Reason::BlueGone) => {
+        // Where the traffic goes then is not known to be the Deployment.
+        Outcome::RolledBack if attempt.latch.as_ref().is_some_and(|latch| elsewhere(latch.reason)) => {
             format!("The candidate takes no traffic any more. {why}")
         }
         Outcome::RolledBack => format!("The traffic is back on the Deployment's own pods. {why}"),

@@ -10,7 +10,7 @@ use super::cutover;
 use super::decision::Note;
 use super::gate_run::{self, Progress};
 use super::interrupt::{self, End};
-use super::observed::{Observed, Pod, Policy, Service};
+use super::observed::{Map, Observed, Pod, Policy, Service};
 use super::policy::Unusable;
 use super::stage::{self, LOOK_AGAIN};
 use super::step::{Step, Trouble, Wait, earliest};
@@ -163,7 +163,17 @@ pub fn put_back(o: &Observed, attempt: &Attempt, service: &Service, now: Timesta
 
 fn changed(o: &Observed, attempt: &Attempt, service: &Service, what: &str, now: Timestamp) -> Step {
     let by = service.last_foreign_manager();
-    let end =
-        End::new(Reason::ServiceChanged, format!("{by} {what} Service {} while the candidate served.", service.name));
-    interrupt::latch(o, attempt, end, now)
+    let nobody = o.blue.as_ref().filter(|_| selects_nothing(o, attempt, service)).map_or_else(String::new, |blue| {
+        let told = "any more, so nobody answers behind it until its owner mends that.";
+        format!(" It selects no pod of Deployment {} {told}", blue.name)
+    });
+    let message = format!("{by} {what} Service {} while the candidate served.{nobody}", service.name);
+    interrupt::latch(o, attempt, End::new(Reason::ServiceChanged, message), now)
+}
+
+/// True when the selector to which a Service is returned selects no pod of blue.
+fn selects_nothing(o: &Observed, attempt: &Attempt, service: &Service) -> bool {
+    let to = service.returned_selector(&attempt.services);
+    let selected = |labels: &Map| to.iter().all(|(key, value)| labels.get(key) == Some(value));
+    service.selector.is_empty() || !o.blue_pods().iter().any(|pod| selected(&pod.labels))
 }

@@ -221,6 +221,21 @@ fn a_selector_changed_while_the_candidate_serves_ends_the_attempt() {
 }
 
 #[test]
+fn a_selector_that_selects_nobody_any_more_is_said() {
+    let told =
+        Story::of("The owner changes the Service's selector while the candidate serves, to one that selects nobody")
+            .when(verifying, "the owner gives Service web the selector app=shop", |w: &mut World| {
+                w.change_selector("web", &Map::from([("app".to_owned(), "shop".to_owned())]));
+            })
+            .with_an_outage_by_others()
+            .tell("selector_selects_nobody");
+    let conditions = &told.world.hotfix().unwrap().status.conditions;
+    let ready = conditions.iter().find(|condition| condition.type_ == ConditionType::Ready).unwrap();
+    assert!(ready.message.contains("It selects no pod of Deployment web any more"), "{}", ready.message);
+    assert!(!ready.message.contains("back on the Deployment"), "{}", ready.message);
+}
+
+#[test]
 fn a_selector_put_back_is_set_again_once() {
     Story::of("A GitOps engine puts the selector back: it is set again once")
         .when(verifying, "the owner's tool applies Service web as it is in Git", |w: &mut World| {
