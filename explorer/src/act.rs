@@ -84,8 +84,17 @@ pub const AGAIN: u8 = 8;
 pub const AGAIN_FRESH: u8 = 16;
 /// Two bits.
 pub const GENERATIONS: u8 = 32;
+/// A record was decided by another replica than the one that leads.
+pub const ANOTHERS: u8 = 128;
 
 impl Act {
+    /// The same, of this replica.
+    #[must_use]
+    pub fn by(mut self, replica: u8) -> Self {
+        self.flags |= if replica > 0 && self.kind == Kind::Record { ANOTHERS } else { 0 };
+        self
+    }
+
     /// True for an empty place.
     pub fn is_none(&self) -> bool {
         self.kind == Kind::None

@@ -1,6 +1,6 @@
 //! What a state becomes by a move.
 
-use crate::act::Act;
+use crate::act::{self, Act, Kind};
 use crate::config::Config;
 use crate::decided::Memory;
 use crate::laws::{self, Broken};
@@ -38,30 +38,32 @@ impl State {
                     self.read(usize::from(at), config, memory, &mut stepped);
                 } else {
                     next.shift(usize::from(at));
-                    write(act, memory, &mut stepped, false);
+                    write(act.by(at), memory, &mut stepped, false);
                 }
             }
             Move::Forget => next.replicas[1] = Replica::default(),
             Move::Crash => {
                 next.faults -= 1;
                 next.replicas[0] = Replica::default();
+                next.forsake();
             }
             Move::Lead => {
                 next.faults -= 1;
                 next.replicas.swap(0, 1);
+                next.forsake();
             }
             Move::Delay(at) => {
                 let act = self.replicas[usize::from(at)].acts[0];
                 next.faults -= 1;
                 next.shift(usize::from(at));
-                next.send(act);
+                next.send(act.by(at));
             }
             Move::Twice(at) => {
                 let act = self.replicas[usize::from(at)].acts[0];
                 next.faults -= 1;
                 next.shift(usize::from(at));
-                write(act, memory, &mut stepped, false);
-                stepped.state.send(act);
+                write(act.by(at), memory, &mut stepped, false);
+                stepped.state.send(act.by(at));
             }
             Move::Land(at) => {
                 let act = std::mem::take(&mut next.flights[usize::from(at)]);
@@ -116,6 +118,14 @@ impl State {
         self.replicas[at] = Replica { found, ..Replica::default() };
     }
 
+    /// Whoever leads now has not decided on the records that are in flight.
+    fn forsake(&mut self) {
+        for act in self.flights.iter_mut().filter(|act| act.kind == Kind::Record) {
+            act.flags |= act::ANOTHERS;
+        }
+        self.flights.sort_unstable();
+    }
+
     fn send(&mut self, act: Act) {
         self.flights[0] = act;
         self.flights.sort_unstable();
@@ -166,7 +176,8 @@ impl State {
             Clock::Staging => clocks.set_staging(1),
             Clock::Opening => clocks.set_opening(1),
             Clock::Converge => clocks.set_converge(1),
-            Clock::Soak => clocks.set_soak(1),
+            Clock::Soak => self.replicas[0].found[side].set_soaked(1),
+            Clock::Unchecked => clocks.set_unchecked(1),
             Clock::Drain => clocks.set_drain(1),
             Clock::Slow => clocks.set_slow(1),
             Clock::Late(at) => self.prod.greens[side][usize::from(at)].set_late(1),

@@ -94,6 +94,10 @@ pub mod env {
     pub const WRONG: u64 = 1 << 33;
     /// The kubelets of the candidate's pods hang.
     pub const HANG: u64 = 1 << 34;
+    /// The policy is deleted while a candidate serves.
+    pub const UNGUIDE: u64 = 1 << 35;
+    /// And made again, at any time and for nothing, or never.
+    pub const GUIDE: u64 = 1 << 36;
 }
 
 /// Which faults may happen; one bit each.

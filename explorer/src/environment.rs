@@ -38,6 +38,7 @@ const KINDS: &[(u64, u8)] = &[
     (env::SUSPEND, 1),
     (env::WRONG, 1),
     (env::HANG, 1),
+    (env::UNGUIDE, 1),
 ];
 
 /// What the environment can do here.
@@ -46,6 +47,7 @@ pub fn moves(state: &State, config: &Config, out: &mut Vec<Move>) {
     for (what, places) in KINDS.iter().filter(|(what, _)| config.may(*what) && pays(*what)) {
         out.extend((0..*places).filter(|at| can(state, *what, usize::from(*at))).map(|at| Move::Env(*what, at)));
     }
+    out.extend(state.unguided.then_some(Move::Env(env::GUIDE, 0)));
     out.extend((state.sides[0].hot.suspend() == 1).then_some(Move::Env(env::RESUME, 0)));
 }
 
@@ -77,6 +79,7 @@ fn can(state: &State, what: u64, at: usize) -> bool {
         env::HANG => state.sides[side].green.here() == 1 && state.sides[side].green.hung() == 0,
         env::DELETE_GREEN | env::DRIFT => state.sides[side].green.here() == 1 && state.sides[side].green.drifted() == 0,
         env::ORPHAN => state.sides[0].green.here() == 1 && blue.here() == 1 && state.sides[0].green.inc() == 0,
+        env::UNGUIDE => mile.serves() && !state.unguided,
         env::TERMINATE => !state.terminating,
         env::ASK => state.sides[1].hot.here() == 0 && !state.terminating && state.sides[1].green.next() == 0,
         env::UNCLAIM => state.claim.holder() != 0,
@@ -87,7 +90,7 @@ fn can(state: &State, what: u64, at: usize) -> bool {
 
 /// The environment does it.
 pub fn happen(state: &mut State, config: &Config, what: u64, at: usize) {
-    state.moves -= u8::from((config.free | env::RESUME) & what == 0);
+    state.moves -= u8::from((config.free | env::RESUME | env::GUIDE) & what == 0);
     let side = at % 2;
     let hot = &mut state.sides[side].hot;
     let attempt = state.sides[side].mile.attempt();
@@ -150,6 +153,7 @@ pub fn happen(state: &mut State, config: &Config, what: u64, at: usize) {
             state.sides[side].green.set_drifted(1);
             state.touch(Object::Green(side));
         }
+        env::UNGUIDE | env::GUIDE => state.unguided = what == env::UNGUIDE,
         env::TERMINATE => state.terminating = true,
         env::ASK => state.sides[1].hot.set_here(1),
         env::UNCLAIM => state.claim.set_holder(0),

@@ -15,6 +15,7 @@ use securityhotfix::plan::observed::Map;
 use serde_json::Value;
 
 use crate::names::{SERVICES, version};
+use crate::picture::young;
 use crate::state::{Job, Mile};
 
 /// The present, and the moment of everything that was recorded and has not become old.
@@ -182,9 +183,11 @@ pub fn plain(mut status: SecurityHotfixStatus) -> SecurityHotfixStatus {
     let at = moment();
     for condition in &mut status.conditions {
         condition.last_transition_time = at;
+        condition.message = young(&condition.message);
     }
     for old in &mut status.history {
         (old.started_at, old.finished_at) = (at, at);
+        old.message = young(&old.message);
     }
     if let Some(attempt) = &mut status.attempt {
         plain_attempt(attempt, at);
@@ -212,11 +215,16 @@ fn plain_attempt(attempt: &mut Attempt, at: Moment) {
         suspension.since = at;
         suspension.until = suspension.until.map(|_| at);
     }
+    if let Some(unchecked) = &mut attempt.unchecked {
+        unchecked.since = at;
+        unchecked.until = unchecked.until.map(|_| at);
+    }
     for verdict in &mut attempt.verdicts {
         verdict.at = at;
     }
     if let Some(latch) = &mut attempt.latch {
         latch.at = at;
+        latch.message = young(&latch.message);
     }
     if let Some(again) = &mut attempt.reassert {
         again.resource_version = AT_RECORDED.into();
@@ -246,6 +254,7 @@ fn mile(status: &SecurityHotfixStatus) -> Mile {
     mile.set_drained(bit(attempt.drained_from.is_some()));
     mile.set_finished(bit(attempt.finished_at.is_some()));
     mile.set_outcome(attempt.outcome.map_or(0, outcome));
+    mile.set_unchecked(attempt.unchecked.map_or(0, |unchecked| 1 + bit(unchecked.until.is_some())));
     let place = |name: &str| SERVICES.iter().position(|known| *known == name).expect("a known Service");
     mile.set_services(attempt.services.iter().map(|service| 1 << place(&service.name)).sum());
     let again = attempt.reassert.as_ref().map_or(0, |again| place(&again.service) + 1);

@@ -138,7 +138,7 @@ pub fn decided(view: &View, observed: &Observed, act: &Act, intern: &Intern) -> 
         let up = |at: usize| asked(view.prod.greens[side][at]);
         let unproven = (0..GREENS).any(|at| up(at) && probes[at] != 1);
         say(&mut broken, unproven, "gates-have-evidence", || "verified while a pod has not answered well".into());
-        say(&mut broken, view.rest.clocks.soak() == 0, "soaked-before-believed", || {
+        say(&mut broken, view.rest.found.soaked() == 0, "soaked-before-believed", || {
             "verified before the soak was over".into()
         });
     }

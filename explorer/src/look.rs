@@ -49,6 +49,8 @@ impl State {
         if parts & R == 0 {
             return;
         }
+        let mile = memory.intern().mile_of(replica.status);
+        replica.found[side].look(mile.converged() == 1);
         let replica = *replica;
         let view = self.view(&replica, config, memory);
         let answer = memory.answer(&view);
@@ -130,8 +132,16 @@ impl State {
         }
         let mut found = replica.found[side];
         found.set_wants(0);
-        let attempt = memory.intern().mile_of(replica.status).attempt();
-        found.rehearse(attempt, found.rehearsal(attempt));
+        let mile = memory.intern().mile_of(replica.status);
+        found.rehearse(mile.attempt(), found.rehearsal(mile.attempt()));
+        let serves = mile.serves();
+        if serves {
+            // Whoever has not looked yet will have looked from now on.
+            found.look(true);
+        } else {
+            found.set_watch(0);
+            found.set_soaked(0);
+        }
         let listed = self.slices[0] | self.slices[1];
         let mut blue = self.blue;
         blue.set_broken(0);
@@ -151,6 +161,7 @@ impl State {
             clocks: self.sides[side].clocks,
             found,
             tests: config.tests,
+            unguided: self.unguided && serves,
         }
     }
 

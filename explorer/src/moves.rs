@@ -66,8 +66,10 @@ pub enum Clock {
     Opening,
     /// Endpoints had theirs.
     Converge,
-    /// The soak is over.
+    /// The soak is over, all of which the leader has looked at.
     Soak,
+    /// The candidate has served unchecked for as long as is borne.
+    Unchecked,
     /// The drain is over.
     Drain,
     /// The fold-back takes long.
@@ -180,8 +182,12 @@ impl State {
         if mile.drained() == 1 && clocks.drain() == 0 {
             due.push(Clock::Drain);
         }
-        if forward && mile.converged() == 1 && clocks.soak() == 0 {
+        let found = self.replicas[0].found[side];
+        if mile.serves() && mile.unchecked() != 1 && found.watch() > 0 && found.soaked() == 0 {
             due.push(Clock::Soak);
+        }
+        if mile.serves() && mile.unchecked() == 1 && clocks.unchecked() == 0 {
+            due.push(Clock::Unchecked);
         }
         let staging = mile.scanned() == 1 && mile.staged() == 0 || mile.analyzed() == 1 && mile.converged() == 0;
         if forward && mile.promoting() == 1 && mile.converged() == 0 && opened {

@@ -75,11 +75,33 @@ impl State {
             Kind::AddFinalizer if side.hot.deleting() > 0 => return Written::Conflict,
             Kind::AddFinalizer => side.hot.set_finalizer(1),
             Kind::RemoveFinalizer => side.hot.set_finalizer(0),
-            _ => side.record(act, intern.mile_of(act.data)),
+            _ => {
+                let before = side.mile;
+                side.record(act, intern.mile_of(act.data));
+                self.recorded(at, act, before);
+            }
         }
         self.touch(Object::Hotfix(at));
         self.vanish(at);
         Written::Done
+    }
+
+    /// What the replicas know of the soak after a record.
+    fn recorded(&mut self, at: usize, act: Act, before: Mile) {
+        let mile = self.sides[at].mile;
+        let serves = mile.serves();
+        if before.converged() == 0 && serves && act.flags & act::ANOTHERS != 0 {
+            // Another decided so before this one began to look.
+            let found = &mut self.replicas[0].found[at];
+            found.set_watch(found.watch().min(1));
+        }
+        for found in self.replicas.iter_mut().map(|replica| &mut replica.found[at]).filter(|_| !serves) {
+            // What it looks at next it looks at from the beginning.
+            found.set_watch(if found.watch() == 0 { 0 } else { 2 });
+        }
+        if !serves || mile.unchecked() != before.unchecked() {
+            self.replicas.iter_mut().for_each(|replica| replica.found[at].set_soaked(0));
+        }
     }
 
     /// A hotfix that is being deleted goes when nothing holds it.
@@ -303,8 +325,8 @@ impl Side {
             clocks.set_opening(0);
             clocks.set_converge(0);
         }
-        if mile.verified() == 1 {
-            clocks.set_soak(0);
+        if mile.unchecked() != 1 || !mile.serves() {
+            clocks.set_unchecked(0);
         }
         if mile.drained() == 0 || mile.finished() == 1 {
             clocks.set_drain(0);

@@ -140,6 +140,7 @@ bits! {
         aborted, set_aborted: 21, 2, "the abort that was handled, 0 none";
         old, set_old: 23, 2, "the image blue had when the attempt began";
         stalled, set_stalled: 25, 1, "people are asked for something";
+        unchecked, set_unchecked: 26, 2, "0 it could be checked all the time, 1 it cannot be, 2 it can be again";
     }
 }
 
@@ -152,6 +153,8 @@ bits! {
         probe1, set_probe1: 5, 2, "the second pod";
         wants, set_wants: 7, 3, "asked for at the last look: 1 digests, 2 rehearsal, 4 probes";
         rehearsed_for, set_rehearsed_for: 10, 2, "the attempt that was rehearsed";
+        watch, set_watch: 12, 2, "since when it has looked: 0 not yet, 1 after the candidate served, 2 before that";
+        soaked, set_soaked: 14, 1, "the soak is over, all of which it has looked at";
     }
 }
 
@@ -161,9 +164,9 @@ bits! {
         staging, set_staging: 0, 1, "the deadline of the step under way";
         opening, set_opening: 1, 1, "the time opened pods may take";
         converge, set_converge: 2, 1, "the time endpoints may take";
-        soak, set_soak: 3, 1, "the soak";
-        drain, set_drain: 4, 1, "the drain";
-        slow, set_slow: 5, 1, "the time the fold-back should take";
+        drain, set_drain: 3, 1, "the drain";
+        slow, set_slow: 4, 1, "the time the fold-back should take";
+        unchecked, set_unchecked: 5, 1, "the time a candidate may serve unchecked";
     }
 }
 
@@ -239,6 +242,8 @@ pub struct State {
     pub moves: u8,
     /// The namespace is being deleted.
     pub terminating: bool,
+    /// The policy is missing.
+    pub unguided: bool,
     /// The Lease: 0 none, else its holder's side and 1, and its number above.
     pub claim: Claim,
     /// Services and pods.
@@ -305,6 +310,13 @@ impl Pod {
     }
 }
 
+impl Mile {
+    /// The candidate serves, and is not believed yet.
+    pub fn serves(self) -> bool {
+        self.converged() == 1 && self.verified() == 0 && self.latched() == 0
+    }
+}
+
 impl Hot {
     /// A Service was switched.
     pub fn count_switch(&mut self, service: usize) {
@@ -326,6 +338,15 @@ impl Found {
     #[must_use]
     pub fn rehearsal(self, attempt: u8) -> u8 {
         if self.rehearsed_for() == attempt { self.rehearsed() } else { 0 }
+    }
+
+    /// It looks at a hotfix, at which the candidate serves or does not yet.
+    pub fn look(&mut self, serves: bool) {
+        match (serves, self.watch()) {
+            (false, _) => self.set_watch(2),
+            (true, 0) => self.set_watch(1),
+            (true, _) => {}
+        }
     }
 
     /// Admission said this of an attempt.

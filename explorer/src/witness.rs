@@ -55,6 +55,9 @@ pub const ALL: &[&str] = &[
     "a pod of the candidate is born with another image",
     "the kubelets of opened pods hang",
     "what answered badly answers well again",
+    "a soak is counted anew and comes to its end",
+    "a candidate that nobody could check is taken back",
+    "a candidate that could not be checked for a while is believed",
 ];
 
 /// The bit of a witness.
@@ -180,6 +183,15 @@ fn wrote_bits(before: &State, after: &State, mv: Move, act: Act, written: Writte
             let held = is.stalled() > was.stalled() && is.latched() == 1 && is.drained() == 0;
             if held {
                 seen |= bits_of!["the traffic is held back because blue is not ready"][0];
+            }
+            if is.verified() > was.verified() && before.replicas[0].found[side].watch() == 1 {
+                seen |= bits_of!["a soak is counted anew and comes to its end"][0];
+            }
+            if is.latched() > was.latched() && was.unchecked() == 1 && before.sides[side].clocks.unchecked() == 1 {
+                seen |= bits_of!["a candidate that nobody could check is taken back"][0];
+            }
+            if is.verified() > was.verified() && was.unchecked() == 2 {
+                seen |= bits_of!["a candidate that could not be checked for a while is believed"][0];
             }
             if is.outcome() != was.outcome() {
                 seen |= ended(is.outcome());

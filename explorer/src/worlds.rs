@@ -164,6 +164,15 @@ pub const ALL: &[Config] = &[
         ..BASE
     },
     Config {
+        name: "unguided",
+        moves: 2,
+        small: (0, 1),
+        deep: (2, 2),
+        env: env::UNGUIDE | env::BAD_PROBE | env::UNREADY_GREEN | env::DELETE | env::LATE,
+        from: |mile| mile.promoting() == 1,
+        ..BASE
+    },
+    Config {
         name: "kubelets",
         replicas: 2,
         small: (0, 1),

@@ -194,6 +194,8 @@ pub enum Reason {
     OperatorFailed,
     /// The pod of a check has not started: its image cannot be pulled, or no node takes it.
     CheckNotStarted,
+    /// The last run of a check proved nothing, and another one follows.
+    CheckInconclusive,
     /// The roll-out of the patched image takes longer than the policy says.
     FoldBackSlow,
 

@@ -27,8 +27,8 @@ pub use policy::{FailOn, GateCheck, Gates, HotfixPolicy, HotfixPolicySpec, Image
 pub use report::{AttemptRecord, Exposure, HotfixRef, HotfixReport, HotfixReportSpec, REPORT_MOVES_MAX, TrafficMove};
 pub use status::{
     ATTEMPT_HISTORY_MAX, Attempt, AttemptSummary, BaselineImage, Blue, Gate, GreenRecord, Handled, Latch, Leftover,
-    Outcome, Phase, Reassertion, RecordedService, ResolvedImage, SecurityHotfixStatus, Side, Suspension, VerdictRecord,
-    VerdictWord,
+    Outcome, Phase, Reassertion, RecordedService, ResolvedImage, SecurityHotfixStatus, Side, Suspension, Unchecked,
+    VerdictRecord, VerdictWord,
 };
 
 /// API group of every kind of the project.

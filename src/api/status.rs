@@ -180,12 +180,17 @@ pub struct Attempt {
     /// When the last Service was switched to the candidate.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub switched_at: Option<Moment>,
-    /// When every endpoint of every Service was the candidate's; the soak counts from here.
+    /// When every endpoint of every Service was the candidate's. The soak counts from here, or from a later moment where the
+    /// candidate was not checked all the time since.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub converged_at: Option<Moment>,
     /// When `spec.suspend` held the attempt last. Deadlines count from its end, where that is later than the step they are of.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub suspension: Option<Suspension>,
+    /// When the candidate served last while it could not be checked, since the policy or one of its checks was missing or could
+    /// not be used. The soak counts from its end, where that is later than the convergence.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub unchecked: Option<Unchecked>,
     /// The point of no return: the candidate is believed, and from here there is no way but forward.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub verified_at: Option<Moment>,
@@ -222,6 +227,17 @@ pub struct Suspension {
     /// When it was seen to be true.
     pub since: Moment,
     /// When it was seen to be false again; absent while it holds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub until: Option<Moment>,
+}
+
+/// A time in which the candidate served and could not be checked.
+#[derive(KubeSchema, Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Unchecked {
+    /// When that was seen.
+    pub since: Moment,
+    /// When it was seen that it can be checked again; absent while it cannot.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub until: Option<Moment>,
 }

@@ -75,6 +75,12 @@ pub fn positive(duration: Duration) -> StdDuration {
     if duration.is_negative() { StdDuration::ZERO } else { duration.into() }
 }
 
+/// A moment as a person reads it, cut to seconds: `2026-11-26T08:00:00Z`.
+pub fn second(moment: Moment) -> String {
+    let cut = Timestamp::from_second(moment.0.as_millisecond().div_euclid(1000)).unwrap_or(moment.0);
+    cut.to_string()
+}
+
 /// A duration in whole units as a person says it: `45s`, `5m`, `1h30m`.
 pub fn spoken(duration: StdDuration) -> String {
     let seconds = duration.as_secs();
@@ -98,6 +104,12 @@ mod tests {
         let text = serde_json::to_string(&moment).unwrap();
         assert_eq!(text, "\"2026-11-23T17:00:00.123Z\"");
         assert_eq!(serde_json::from_str::<Moment>(&text).unwrap(), moment);
+    }
+
+    #[test]
+    fn a_moment_is_read_in_whole_seconds() {
+        let moment: Moment = serde_json::from_str("\"2026-11-23T17:00:00.999Z\"").unwrap();
+        assert_eq!(second(moment), "2026-11-23T17:00:00Z");
     }
 
     #[test]

@@ -14,6 +14,9 @@ use crate::api::time::after;
 /// long enough for a pod to be moved or a data base to be replaced.
 pub const WAITS: [Duration; 3] = [Duration::from_secs(10), Duration::from_secs(30), Duration::from_secs(90)];
 
+/// How often a check is run at most.
+pub const RUNS: usize = WAITS.len() + 1;
+
 /// What follows an inconclusive run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Next {
@@ -30,14 +33,17 @@ pub enum Next {
 
 /// What follows run number `run`, counted from 1, that was inconclusive and ended at `ended`.
 pub fn next(run: u32, ended: Timestamp, now: Timestamp) -> Next {
-    let waited = usize::try_from(run.saturating_sub(1)).ok().and_then(|done| WAITS.get(done));
-    match waited {
+    match due(run, ended) {
         None => Next::Exhausted,
-        Some(wait) => {
-            let until = after(ended, *wait);
-            if now < until { Next::Wait { until } } else { Next::Run(run + 1) }
-        }
+        Some(until) if now < until => Next::Wait { until },
+        Some(_) => Next::Run(run + 1),
     }
+}
+
+/// When another run follows run number `run`, counted from 1, that was inconclusive and ended at `ended`; `None` after the last.
+pub fn due(run: u32, ended: Timestamp) -> Option<Timestamp> {
+    let wait = usize::try_from(run.saturating_sub(1)).ok().and_then(|done| WAITS.get(done))?;
+    Some(after(ended, *wait))
 }
 
 /// The outcome of the last run, once no other follows: what was inconclusive has failed. Other outcomes stay.
@@ -46,7 +52,7 @@ pub fn exhausted(outcome: CheckOutcome) -> CheckOutcome {
     if outcome.verdict != Verdict::Inconclusive {
         return outcome;
     }
-    let message = format!("Inconclusive in all {} runs, which fails the check. {}", WAITS.len() + 1, outcome.message);
+    let message = format!("Inconclusive in all {RUNS} runs, which fails the check. {}", outcome.message);
     CheckOutcome::new(Verdict::Fail, &message, outcome.evidence)
 }
 

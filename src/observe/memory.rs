@@ -1,19 +1,26 @@
-//! What is remembered between two pictures: by what a workload was found, and what was there before the pods are read.
-//! A picture that finds any of it outdated is begun anew.
+//! What is remembered between two pictures: by what a workload was found, what was there before the pods are read, and
+//! since when a hotfix is looked at without a gap. A picture that finds any of the first two outdated is begun anew.
 
 use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
 
+use jiff::Timestamp;
 use serde_json::Value;
 
 use super::json::{map, text};
 use super::opening::Opening;
 use super::read;
+use crate::api::time::{Moment, elapsed};
 use crate::plan::observed::Map;
 
 /// The most hotfixes that are remembered, at a few kilobytes each while they are active. Beyond it everything is
-/// forgotten, which costs each one more read.
+/// forgotten, which costs each one more read, and a candidate that serves a soak that counts anew.
 const REMEMBERED_MAX: usize = 10_000;
+
+/// Two looks that are further apart have a gap between them in which nobody knows what the candidate did. An active hotfix
+/// is looked at every 30 s at the latest, so one look that failed is no gap, and two are.
+const GAP: Duration = Duration::from_secs(60);
 
 /// What is known of blue before it is read.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -45,6 +52,27 @@ pub(super) struct Memory(Mutex<HashMap<String, Remembered>>);
 struct Remembered {
     blue: Option<Known>,
     opening: Option<Opening>,
+    watch: Option<Watch>,
+}
+
+/// Since when a hotfix is looked at without a gap.
+#[derive(Clone, Copy, Debug)]
+struct Watch {
+    since: Timestamp,
+    last: (Instant, Timestamp),
+}
+
+impl Watch {
+    /// The watch after a look at this moment. Both clocks are asked: one stands still while the machine sleeps, the other
+    /// may be set forward, and neither may make a soak shorter.
+    fn after(before: Option<Self>, (instant, now): (Instant, Timestamp)) -> Self {
+        let whole = |watch: &Self| {
+            let (then, at) = watch.last;
+            instant.duration_since(then) <= GAP && elapsed(at, now) <= GAP
+        };
+        let since = before.filter(whole).map_or(now, |watch| watch.since);
+        Self { since, last: (instant, now) }
+    }
 }
 
 impl Memory {
@@ -79,16 +107,25 @@ impl Memory {
         }
     }
 
+    /// A whole picture was taken now; from when on there is no gap between them.
+    pub(super) fn looked(&self, hotfix: &str) -> Moment {
+        self.entry(hotfix, |remembered| {
+            let watch = Watch::after(remembered.watch, (Instant::now(), Timestamp::now()));
+            remembered.watch = Some(watch);
+            Moment::new(watch.since)
+        })
+    }
+
     pub(super) fn forget(&self, hotfix: &str) {
         self.lock().remove(hotfix);
     }
 
-    fn entry(&self, hotfix: &str, change: impl FnOnce(&mut Remembered)) {
+    fn entry<T>(&self, hotfix: &str, change: impl FnOnce(&mut Remembered) -> T) -> T {
         let mut all = self.lock();
         if all.len() >= REMEMBERED_MAX && !all.contains_key(hotfix) {
             all.clear();
         }
-        change(all.entry(hotfix.to_owned()).or_default());
+        change(all.entry(hotfix.to_owned()).or_default())
     }
 
     fn lock(&self) -> MutexGuard<'_, HashMap<String, Remembered>> {
@@ -123,6 +160,23 @@ mod tests {
         assert!(memory.blue("0").is_none() && memory.blue(&REMEMBERED_MAX.to_string()).is_some());
         memory.forget(&REMEMBERED_MAX.to_string());
         assert!(memory.blue(&REMEMBERED_MAX.to_string()).is_none());
+    }
+
+    #[test]
+    fn a_watch_goes_on_until_there_is_a_gap_by_either_clock() {
+        let (start, noon) = (Instant::now(), "2026-01-01T12:00:00Z".parse::<Timestamp>().unwrap());
+        let at = |monotonic: u64, wall: i64| {
+            (start + Duration::from_secs(monotonic), noon + jiff::SignedDuration::from_secs(wall))
+        };
+        let first = Watch::after(None, at(0, 0));
+        assert_eq!(first.since, noon);
+        assert_eq!(Watch::after(Some(first), at(60, 60)).since, noon);
+        for (monotonic, wall, why) in
+            [(61, 61, "nobody looked"), (1, 61, "the clock was set, or the machine slept"), (61, 0, "it was set back")]
+        {
+            assert_eq!(Watch::after(Some(first), at(monotonic, wall)).since, at(monotonic, wall).1, "{why}");
+        }
+        assert_eq!(Watch::after(Some(first), at(1, -3600)).since, noon, "a clock that went backwards only delays");
     }
 
     #[test]

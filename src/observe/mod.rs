@@ -106,7 +106,8 @@ impl Observer {
         let Some(mut opening) = opening else { return Ok(self.gone(id)) };
         for _ in 0..LOOKS_MAX {
             match Box::pin(self.look(id, &opening)).await? {
-                Look::Taken(observed, now) => {
+                Look::Taken(mut observed, now) => {
+                    observed.evidence.watched_since = Some(self.memory.looked(&id.uid));
                     if under_way(&observed.hotfix) {
                         self.memory.put_opening(&id.uid, now);
                     }

@@ -46,7 +46,7 @@ pub fn next(o: &Observed, now: Timestamp, asked: Asked) -> Step {
     }
     let policy = match policy::usable(o) {
         Ok(policy) => policy,
-        Err(trouble) => return Step::trouble(trouble, None),
+        Err(unusable) => return Step::trouble(unusable.trouble(), None),
     };
     let Some(blue) = &o.blue else {
         let name = &o.hotfix.spec.target.name;
@@ -158,6 +158,7 @@ fn start(o: &Observed, input: &Input<'_>, images: Vec<ResolvedImage>, asked: Ask
         switched_at: None,
         converged_at: None,
         suspension: None,
+        unchecked: None,
         verified_at: None,
         latch: None,
         reassert: None,

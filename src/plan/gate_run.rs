@@ -3,9 +3,12 @@
 //! Which run a check is at is read off its Jobs, never remembered: a Job counts only if its labels repeat everything it
 //! was made for, so a restart, another operator or a forged Job changes nothing.
 
+mod records;
+
 use jiff::Timestamp;
 
-use crate::api::time::{Moment, after};
+use crate::api::conditions::shorten;
+use crate::api::time::{Moment, after, second};
 use crate::api::{
     Attempt, FailOn, Gate, GateCheck, HttpCheck, Reason, ResolvedImage, ScanCheck, Severity, TestCheck, VerdictRecord,
     VerdictWord,
@@ -17,6 +20,7 @@ use crate::gates::scan::{self, Scan, ScanInput};
 use crate::gates::test::{self, TestInput, TestRun};
 use crate::gates::{CheckOutcome, CheckState, Read};
 
+use self::records::records;
 use super::Action;
 use super::decision::Want;
 use super::jobs::{self, Order, Subject};
@@ -24,8 +28,8 @@ use super::observed::{Check, Content, Observed, Output, Policy, Run, RunState};
 use super::stage::{self, LOOK_AGAIN};
 use super::step::{Trouble, Wait, earliest};
 
-/// The most verdicts one attempt records; a policy has at most 40 checks, and each scan has at most 65 reports.
-const VERDICTS_MAX: usize = 128;
+/// How much is told of why a run proved nothing, in bytes: it leaves room for when the next one is made.
+const WHY_MAX: usize = 800;
 
 /// Where a gate stands.
 pub enum Progress {
@@ -49,6 +53,8 @@ struct Ran {
     subject: Option<String>,
     /// The Job whose pod has not started, and why.
     stuck: Option<(String, String)>,
+    /// The last run has proved nothing, and another one follows or is under way.
+    unproven: Option<Trouble>,
 }
 
 impl Ran {
@@ -63,7 +69,7 @@ impl Ran {
     }
 
     fn at(state: CheckState) -> Self {
-        Self { state, action: None, want: None, wake: None, job: None, subject: None, stuck: None }
+        Self { state, action: None, want: None, wake: None, job: None, subject: None, stuck: None, unproven: None }
     }
 
     fn pending(why: impl Into<String>) -> Self {
@@ -100,7 +106,8 @@ pub fn run(o: &Observed, attempt: &Attempt, policy: &Policy, gate: Gate, now: Ti
             }
             let wakes: Vec<_> = ran.iter().map(|(_, ran)| ran.wake).collect();
             let wake = earliest(&wakes).unwrap_or_else(|| after(now, LOOK_AGAIN));
-            let trouble = ran.iter().find_map(|(check, ran)| Some(not_started(o, check, ran.stuck.as_ref()?)));
+            let stuck = ran.iter().find_map(|(check, ran)| Some(not_started(o, check, ran.stuck.as_ref()?)));
+            let trouble = stuck.or_else(|| ran.iter_mut().find_map(|(_, ran)| ran.unproven.take()));
             let wants = ran.into_iter().filter_map(|(_, ran)| ran.want).collect();
             Progress::Wait(Wait { trouble, wants, wake: Some(wake) })
         }
@@ -114,6 +121,19 @@ fn not_started(o: &Observed, check: &str, (job, why): &(String, String)) -> Trou
         format!(
             "Check {check} has not started: {why}. Mend that, or the SecurityCheck, and the gate goes on; look at Job {job} in namespace {}.",
             o.settings.checks_namespace
+        ),
+    )
+}
+
+/// A run that proved nothing, with what follows it. It is told until that one has ended, too: one write for each run.
+fn proved_nothing(check: &str, run: u32, why: &str, next: Timestamp) -> Trouble {
+    Trouble::time(
+        Reason::CheckInconclusive,
+        format!(
+            "Run {run} of {} of check {check} proved nothing; the next one is made at {}. {}",
+            retry::RUNS,
+            second(Moment::new(next)),
+            shorten(why, WHY_MAX)
         ),
     )
 }
@@ -184,20 +204,26 @@ fn until_conclusive(
     now: Timestamp,
 ) -> Result<(CheckOutcome, Option<String>), Box<Ran>> {
     let mut run = 1;
+    let mut unproven = None;
     loop {
-        let ended = jobs_of(o, &Order { run, ..*order }, subjects)?;
+        let ended = jobs_of(o, &Order { run, ..*order }, subjects).map_err(|mut ran| {
+            ran.unproven = unproven.take();
+            ran
+        })?;
         let outcome = judge(&ended);
         let job = ended.last().map(|(run, _, _)| run.job.clone());
         if outcome.verdict != VerdictWord::Inconclusive {
             return Ok((outcome, job));
         }
         let last = ended.iter().map(|(_, at, _)| at.timestamp()).max().unwrap_or(now);
+        unproven = retry::due(run, last).map(|next| proved_nothing(order.name, run, &outcome.message, next));
         match retry::next(run, last, now) {
             Next::Run(next) => run = next,
             Next::Exhausted => return Ok((retry::exhausted(outcome), job)),
             Next::Wait { until } => {
                 let mut waiting = Ran::pending(format!("inconclusive, run again at {until}: {}", outcome.message));
                 waiting.wake = Some(until);
+                waiting.unproven = unproven;
                 return Err(Box::new(waiting));
             }
         }
@@ -362,41 +388,4 @@ fn ask(o: &Observed, attempt: &Attempt, gate: Gate, entry: &GateCheck, check: &C
         pods: pods.iter().filter_map(|pod| Some((pod.uid.clone(), pod.ip.clone()?))).collect(),
     };
     Ran { want: Some(want), ..Ran::at(http::judge(&http, &streaks)) }
-}
-
-/// What the checks said, one entry for each piece of evidence.
-fn records(gate: Gate, ran: &[(&str, Ran)], attempt: &Attempt, now: Timestamp) -> Vec<VerdictRecord> {
-    let at = Moment::new(now);
-    let mut records = Vec::new();
-    for (check, ran) in ran {
-        let CheckState::Done(outcome) = &ran.state else { continue };
-        let blank = VerdictRecord {
-            gate,
-            check: (*check).to_owned(),
-            subject: ran.subject.clone(),
-            verdict: outcome.verdict,
-            message: outcome.message.clone(),
-            evidence: None,
-            tool: None,
-            job: ran.job.clone(),
-            at,
-        };
-        if outcome.evidence.is_empty() {
-            records.push(blank);
-            continue;
-        }
-        for (nth, evidence) in outcome.evidence.iter().enumerate() {
-            let counts = evidence.counts;
-            let told = format!("{counts}.");
-            records.push(VerdictRecord {
-                subject: Some(crate::api::conditions::shorten(&evidence.subject, 256)),
-                message: if nth == 0 { outcome.message.clone() } else { told },
-                evidence: evidence.sha256.clone(),
-                tool: evidence.tool.as_ref().map(|tool| crate::api::conditions::shorten(tool, 256)),
-                ..blank.clone()
-            });
-        }
-    }
-    records.truncate(VERDICTS_MAX.saturating_sub(attempt.verdicts.len()));
-    records
 }

@@ -26,12 +26,14 @@ mod policy;
 mod preflight;
 mod rest;
 pub mod selector;
+mod soak;
 mod stage;
 mod staging;
 mod stale;
 mod status;
 pub mod step;
 mod suspend;
+mod unchecked;
 mod verify;
 mod wayout;
 
@@ -89,7 +91,7 @@ fn forward(o: &Observed, attempt: &Attempt, now: Timestamp) -> Step {
     }
     let policy = match policy {
         Ok(policy) => policy,
-        Err(trouble) => return Step::trouble(trouble, None),
+        Err(unusable) => return Step::trouble(unusable.trouble(), None),
     };
     if let Some(step) = stage::claim(o, attempt) {
         return step;

@@ -3,52 +3,82 @@
 use crate::api::names::{DEFAULT_POLICY, POLICY};
 use crate::api::{CheckContainer, Gate, GateCheck, Reason, SecurityCheckSpec};
 use crate::findings::text::clean;
-use crate::gates::http;
+use crate::gates::{clause, http};
 
 use super::observed::{Check, Observed, Policy};
 use super::step::Trouble;
 
+/// Why a policy cannot be carried out, which a person has to mend.
+pub struct Unusable {
+    reason: Reason,
+    /// What is so, as the first clause of a sentence.
+    what: String,
+    /// What to do, as the rest of it, and more sentences.
+    remedy: Option<String>,
+}
+
+impl Unusable {
+    fn new(reason: Reason, what: String, remedy: impl Into<String>) -> Self {
+        Self { reason, what, remedy: Some(remedy.into()) }
+    }
+
+    /// A check that cannot be run as it is written; `why` may tell what to do.
+    fn check(why: &str) -> Self {
+        Self { reason: Reason::CheckInvalid, what: clause(why).to_owned(), remedy: None }
+    }
+
+    /// What is so, as a clause without its end.
+    pub fn what(&self) -> &str {
+        &self.what
+    }
+
+    /// What is so, and what to do about it.
+    pub fn trouble(&self) -> Trouble {
+        let Self { reason, what, remedy } = self;
+        let message = remedy.as_ref().map_or_else(|| format!("{what}."), |remedy| format!("{what}; {remedy}"));
+        Trouble::person(*reason, message)
+    }
+}
+
 /// The policy of the namespace, if it and the checks it names can be carried out.
-pub fn usable(o: &Observed) -> Result<&Policy, Trouble> {
+pub fn usable(o: &Observed) -> Result<&Policy, Unusable> {
     let policy = o.policy.as_ref().ok_or_else(|| missing(o))?;
     let gates = &policy.spec.gates;
     let all = [(Gate::Scan, &gates.scan), (Gate::Analyze, &gates.analyze), (Gate::Verify, &gates.verify)];
     for (gate, entry) in all.into_iter().flat_map(|(gate, entries)| entries.iter().map(move |entry| (gate, entry))) {
         let Some(check) = o.checks.get(&entry.check) else {
-            return Err(Trouble::person(
-                Reason::CheckMissing,
-                format!(
-                    "Policy {} names the check {}, which does not exist; create that SecurityCheck, or take it out of the policy.",
-                    policy.name,
-                    named(&entry.check)
-                ),
-            ));
+            let what = format!("Policy {} names the check {}, which does not exist", policy.name, named(&entry.check));
+            let remedy = "create that SecurityCheck, or take it out of the policy.";
+            return Err(Unusable::new(Reason::CheckMissing, what, remedy));
         };
-        if let Some(why) = unfit(policy, gate, entry, check) {
-            return Err(Trouble::person(Reason::CheckInvalid, why));
+        if let Some(unusable) = unfit(policy, gate, entry, check) {
+            return Err(unusable);
         }
     }
     if gates.scan.is_empty() {
-        return Err(Trouble::person(
-            Reason::PolicyInvalid,
-            format!("Policy {} has no scan check, so nothing could ever prove the fix; add one.", policy.name),
-        ));
+        let what = format!("Policy {} has no scan check, so nothing could ever prove the fix", policy.name);
+        return Err(Unusable::new(Reason::PolicyInvalid, what, "add one."));
     }
     Ok(policy)
 }
 
-fn missing(o: &Observed) -> Trouble {
+fn missing(o: &Observed) -> Unusable {
     let namespace = &o.hotfix.namespace;
-    let message = match o.namespace.policy.as_deref() {
-        Some("") => format!(
-            "The label {POLICY} on namespace {namespace} is empty and names no HotfixPolicy; an administrator must write the name of one, or take the label away for the policy {DEFAULT_POLICY}. The hotfix goes on by itself then."
+    let (what, remedy) = match o.namespace.policy.as_deref() {
+        Some("") => (
+            format!("The label {POLICY} on namespace {namespace} is empty and names no HotfixPolicy"),
+            format!(
+                "an administrator must write the name of one, or take the label away for the policy {DEFAULT_POLICY}. The hotfix goes on by itself then."
+            ),
         ),
-        chosen => format!(
-            "There is no HotfixPolicy {}; an administrator must create it, or choose another with the label {POLICY} on namespace {namespace}. The hotfix goes on by itself then.",
-            chosen.unwrap_or(DEFAULT_POLICY)
+        chosen => (
+            format!("There is no HotfixPolicy {}", chosen.unwrap_or(DEFAULT_POLICY)),
+            format!(
+                "an administrator must create it, or choose another with the label {POLICY} on namespace {namespace}. The hotfix goes on by itself then."
+            ),
         ),
     };
-    Trouble::person(Reason::PolicyMissing, message)
+    Unusable::new(Reason::PolicyMissing, what, remedy)
 }
 
 /// A name for a sentence, also where there is none.
@@ -56,8 +86,8 @@ fn named(name: &str) -> &str {
     if name.is_empty() { "without a name" } else { name }
 }
 
-/// Why a check cannot be run in this gate, in a sentence.
-fn unfit(policy: &Policy, gate: Gate, entry: &GateCheck, check: &Check) -> Option<String> {
+/// Why a check cannot be run in this gate.
+fn unfit(policy: &Policy, gate: Gate, entry: &GateCheck, check: &Check) -> Option<Unusable> {
     let fits = match (&check.spec, gate) {
         (SecurityCheckSpec { scan: Some(_), test: None, http: None }, _) => true,
         (SecurityCheckSpec { scan: None, .. }, Gate::Scan) => false,
@@ -65,23 +95,23 @@ fn unfit(policy: &Policy, gate: Gate, entry: &GateCheck, check: &Check) -> Optio
         _ => false,
     };
     if !fits {
-        return Some(format!(
+        return Some(Unusable::check(&format!(
             "Check {} cannot be run in the {gate:?} gate of policy {}: the scan gate takes scans, the others take scans, tests and HTTP checks.",
             entry.check, policy.name
-        ));
+        )));
     }
     if let Some(Err(why)) = check.spec.http.as_ref().map(|http| http::path(http, &entry.args)) {
-        return Some(format!("Check {} cannot be run: {why}", entry.check));
+        return Some(Unusable::check(&format!("Check {} cannot be run: {why}", entry.check)));
     }
     let scan = check.spec.scan.as_ref().map(|scan| ("scan", &scan.container));
     let (kind, container) = scan.or_else(|| check.spec.test.as_ref().map(|test| ("test", &test.container)))?;
     let (field, value) = quantities(container).find(|(_, value)| !is_quantity(value))?;
-    Some(format!(
-        "Check {} cannot be run: its spec.{kind}.container.{} is \"{}\", which is no quantity; write one such as 500m or 1Gi.",
-        entry.check,
-        clean(&field, 128),
-        clean(value, 64)
-    ))
+    let (field, value) = (clean(&field, 128), clean(value, 64));
+    let what = format!(
+        "Check {} cannot be run: its spec.{kind}.container.{field} is \"{value}\", which is no quantity",
+        entry.check
+    );
+    Some(Unusable::new(Reason::CheckInvalid, what, "write one such as 500m or 1Gi."))
 }
 
 /// Every quantity a check's container has, with its field. The API server names neither when it refuses one.

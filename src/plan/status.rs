@@ -12,7 +12,7 @@ use crate::gates::fold::said;
 
 use super::observed::Observed;
 use super::step::{Need, Trouble};
-use super::{others, suspend};
+use super::{others, soak, suspend, unchecked};
 
 /// Fills in what is derived: phase, traffic, conditions, observed generation.
 pub fn dress(
@@ -21,8 +21,12 @@ pub fn dress(
     trouble: Option<&Trouble>,
     now: Moment,
 ) -> SecurityHotfixStatus {
-    let phase = phase(&status);
-    let wanted = wanted(&status, phase, observed, trouble);
+    let phase = match phase(&status) {
+        // An attempt that was begun beside another hotfix's has not begun to scan.
+        Phase::Scanning if trouble.is_some_and(|trouble| trouble.reason == Reason::WorkloadClaimed) => Phase::Pending,
+        phase => phase,
+    };
+    let wanted = wanted(&status, phase, observed, trouble, now);
     status.phase = Some(phase);
     status.traffic = traffic(&status);
     status.observed_generation = Some(observed.hotfix.generation);
@@ -31,7 +35,7 @@ pub fn dress(
 }
 
 /// Where the rollout stands, in one word.
-pub fn phase(status: &SecurityHotfixStatus) -> Phase {
+fn phase(status: &SecurityHotfixStatus) -> Phase {
     let Some(attempt) = &status.attempt else { return Phase::Pending };
     match attempt.outcome {
         Some(Outcome::Remediated) => return Phase::Remediated,
@@ -73,12 +77,19 @@ fn traffic(status: &SecurityHotfixStatus) -> Option<Side> {
     })
 }
 
-fn wanted(status: &SecurityHotfixStatus, phase: Phase, observed: &Observed, trouble: Option<&Trouble>) -> Vec<Wanted> {
+fn wanted(
+    status: &SecurityHotfixStatus,
+    phase: Phase,
+    observed: &Observed,
+    trouble: Option<&Trouble>,
+    now: Moment,
+) -> Vec<Wanted> {
     let attempt = status.attempt.as_ref();
     let left = status.leftover.as_ref().map(|left| Trouble::time(Reason::LeftBehind, others::what_is_left(left)));
     let held = suspend::held(attempt);
-    let trouble = trouble.or(left.as_ref()).or(held.as_ref());
-    let mut all = summary(attempt, phase, observed, trouble);
+    let unchecked = unchecked::told(observed, attempt);
+    let trouble = trouble.or(left.as_ref()).or(held.as_ref()).or(unchecked.as_ref());
+    let mut all = summary(attempt, phase, observed, trouble, now);
     all.extend(gates(attempt, phase, trouble));
     all.push(rolled_back(attempt));
     all.push(Wanted {
@@ -91,7 +102,13 @@ fn wanted(status: &SecurityHotfixStatus, phase: Phase, observed: &Observed, trou
 }
 
 /// Ready, with Reconciling or Stalled where they hold, and Finished.
-fn summary(attempt: Option<&Attempt>, phase: Phase, observed: &Observed, trouble: Option<&Trouble>) -> Vec<Wanted> {
+fn summary(
+    attempt: Option<&Attempt>,
+    phase: Phase,
+    observed: &Observed,
+    trouble: Option<&Trouble>,
+    now: Moment,
+) -> Vec<Wanted> {
     let condition = |type_, status, reason, message: &str| Wanted { type_, status, reason, message: message.into() };
     let outcome =
         attempt.filter(|a| a.finished_at.is_some()).and_then(|a| a.outcome).filter(|o| *o != Outcome::Restarted);
@@ -114,7 +131,7 @@ fn summary(attempt: Option<&Attempt>, phase: Phase, observed: &Observed, trouble
         }
         all
     } else {
-        let (reason, message) = progress(attempt, phase, observed);
+        let (reason, message) = progress(attempt, phase, observed, now);
         vec![
             condition(ConditionType::Ready, Truth::Unknown, reason, &message),
             condition(ConditionType::Reconciling, Truth::True, reason, &message),
@@ -125,7 +142,7 @@ fn summary(attempt: Option<&Attempt>, phase: Phase, observed: &Observed, trouble
 }
 
 /// What is going on, without numbers that change while it does.
-fn progress(attempt: Option<&Attempt>, phase: Phase, observed: &Observed) -> (Reason, String) {
+fn progress(attempt: Option<&Attempt>, phase: Phase, observed: &Observed, now: Moment) -> (Reason, String) {
     let target = &observed.hotfix.spec.target.name;
     if let Some(latch) = attempt.and_then(|a| a.latch.as_ref()) {
         return (Reason::RollingBack, format!("Ending the attempt: {}", latch.message));
@@ -142,7 +159,8 @@ fn progress(attempt: Option<&Attempt>, phase: Phase, observed: &Observed) -> (Re
             (Reason::Promoting, "Bringing the candidate to full size and moving the traffic to it.".into())
         }
         Phase::Verifying => {
-            (Reason::Verifying, format!("The candidate serves all traffic and is being checked{soak}."))
+            let anew = attempt.map_or_else(String::new, |a| soak::count(observed, a, now.timestamp()).told());
+            (Reason::Verifying, format!("The candidate serves all traffic and is being checked{soak}{anew}."))
         }
         Phase::FoldingBack => {
             (Reason::FoldingBack, format!("Putting the patched image into {target} and returning the Services to it."))
@@ -164,6 +182,11 @@ fn outcome_reason(outcome: Outcome, attempt: &Attempt) -> Reason {
     }
 }
 
+/// True when an attempt ended because there is no Deployment, or its Services may send their traffic elsewhere.
+pub fn elsewhere(reason: Reason) -> bool {
+    matches!(reason, Reason::BlueGone | Reason::ServiceChanged)
+}
+
 /// How an attempt ended, in a sentence.
 pub fn outcome_message(outcome: Outcome, attempt: &Attempt) -> String {
     let why = attempt.latch.as_ref().map_or("", |latch| latch.message.as_str());
@@ -172,7 +195,8 @@ pub fn outcome_message(outcome: Outcome, attempt: &Attempt) -> String {
         Outcome::AlreadyPatched => {
             "The workload runs exactly this image already; nothing was changed, and nothing was scanned.".into()
         }
-        Outcome::RolledBack if attempt.latch.as_ref().is_some_and(|latch| latch.reason == Reason::BlueGone) => {
+        // Where the traffic goes then is not known to be the Deployment.
+        Outcome::RolledBack if attempt.latch.as_ref().is_some_and(|latch| elsewhere(latch.reason)) => {
             format!("The candidate takes no traffic any more. {why}")
         }
         Outcome::RolledBack => format!("The traffic is back on the Deployment's own pods. {why}"),

@@ -3,23 +3,25 @@
 use jiff::Timestamp;
 
 use crate::api::names;
-use crate::api::time::{Moment, after, elapsed, positive};
+use crate::api::time::{Moment, after, elapsed};
 use crate::api::{Attempt, Gate, Reason, Reassertion};
 
 use super::cutover;
 use super::decision::Note;
 use super::gate_run::{self, Progress};
 use super::interrupt::{self, End};
-use super::observed::{Observed, Pod, Policy, Service};
+use super::observed::{Map, Observed, Pod, Policy, Service};
+use super::policy::Unusable;
 use super::stage::{self, LOOK_AGAIN};
 use super::step::{Step, Trouble, Wait, earliest};
+use super::{soak, unchecked};
 
 /// How long one opened pod of the candidate may be unready before the verification fails: a restart of one container
 /// takes less, a pod that does not come back takes more. When none is ready nothing is waited for.
 const UNREADY: std::time::Duration = std::time::Duration::from_secs(15);
 
 /// The next step while the candidate serves.
-pub fn next(o: &Observed, attempt: &Attempt, policy: Result<&Policy, Trouble>, now: Timestamp) -> Step {
+pub fn next(o: &Observed, attempt: &Attempt, policy: Result<&Policy, Unusable>, now: Timestamp) -> Step {
     let slot = names::slot(&o.hotfix.uid, attempt.number);
     let pods = o.green_pods();
     if let Some(end) = unhealthy(&pods, now) {
@@ -38,13 +40,12 @@ pub fn next(o: &Observed, attempt: &Attempt, policy: Result<&Policy, Trouble>, n
     }
     let policy = match policy {
         Ok(policy) => policy,
-        Err(mut trouble) => {
-            trouble.message.push_str(" The candidate serves all traffic unchecked until then; abort to go back.");
-            return Step::trouble(trouble, Some(after(now, LOOK_AGAIN)));
-        }
+        Err(unusable) => return unchecked::next(o, attempt, &unusable, now),
     };
-    let began = attempt.converged_at.map_or(now, Moment::timestamp);
-    let soaked = after(began, positive(policy.spec.soak));
+    if let Some(step) = unchecked::over(o, attempt, now) {
+        return step;
+    }
+    let soaked = soak::count(o, attempt, now).over(policy);
     match gate_run::run(o, attempt, policy, Gate::Verify, now) {
         Progress::Act(action) => Step::act(action),
         Progress::Failed(verdicts, why) => {
@@ -162,7 +163,17 @@ pub fn put_back(o: &Observed, attempt: &Attempt, service: &Service, now: Timesta
 
 fn changed(o: &Observed, attempt: &Attempt, service: &Service, what: &str, now: Timestamp) -> Step {
     let by = service.last_foreign_manager();
-    let end =
-        End::new(Reason::ServiceChanged, format!("{by} {what} Service {} while the candidate served.", service.name));
-    interrupt::latch(o, attempt, end, now)
+    let nobody = o.blue.as_ref().filter(|_| selects_nothing(o, attempt, service)).map_or_else(String::new, |blue| {
+        let told = "any more, so nobody answers behind it until its owner mends that.";
+        format!(" It selects no pod of Deployment {} {told}", blue.name)
+    });
+    let message = format!("{by} {what} Service {} while the candidate served.{nobody}", service.name);
+    interrupt::latch(o, attempt, End::new(Reason::ServiceChanged, message), now)
+}
+
+/// True when the selector to which a Service is returned selects no pod of blue.
+fn selects_nothing(o: &Observed, attempt: &Attempt, service: &Service) -> bool {
+    let to = service.returned_selector(&attempt.services);
+    let selected = |labels: &Map| to.iter().all(|(key, value)| labels.get(key) == Some(value));
+    service.selector.is_empty() || !o.blue_pods().iter().any(|pod| selected(&pod.labels))
 }

@@ -16,7 +16,7 @@ use super::decision::{ACTIONS_MAX, Note};
 use super::leaving::Leaving;
 use super::observed::{Map, Observed, Service};
 use super::stage::{self, LOOK_AGAIN};
-use super::status::outcome_message;
+use super::status::{elsewhere, outcome_message};
 use super::step::{Step, Trouble};
 use super::{Action, others, stale};
 
@@ -206,7 +206,7 @@ fn drained(o: &Observed, leaving: &Leaving<'_>, now: Timestamp) -> Step {
         return Step::Record(Box::new(status), vec![warning(Reason::LeftBehind, text)]);
     };
     let note = match &attempt.latch {
-        Some(latch) if latch.reason == Reason::BlueGone => {
+        Some(latch) if elsewhere(latch.reason) => {
             warning(latch.reason, format!("The candidate takes no traffic{names} any more: {}", latch.message))
         }
         Some(latch) => warning(latch.reason, format!("The traffic{names} is back: {}", latch.message)),

@@ -44,6 +44,10 @@ fn a_scanner_that_prints_garbage_is_run_again_and_then_fails() {
         .given("Every scan of v2 prints garbage.", |w: &mut World| w.script.garbage = [(V2.into(), 99)].into())
         .tell("scanner_garbage");
     untouched(&told);
+    for run in 1..=3 {
+        let said = format!("CheckInconclusive: Run {run} of 4 of check trivy proved nothing; the next one is made at ");
+        assert!(told.text.contains(&said), "run {run}\n{}", told.text);
+    }
 }
 
 #[test]

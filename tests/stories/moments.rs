@@ -1,6 +1,7 @@
 //! Moments of a rollout at which people may do something.
 
 use securityhotfix::api::names::{MARK, SLOT};
+use securityhotfix::api::time::Moment;
 use securityhotfix::api::{Attempt, Phase};
 
 use crate::story::When;
@@ -58,6 +59,20 @@ pub fn switched(world: &World) -> bool {
 
 pub fn verifying(world: &World) -> bool {
     phase(world, Phase::Verifying)
+}
+
+/// The candidate has served for three of the five minutes of its soak.
+pub fn soaking(world: &World) -> bool {
+    const LONG: jiff::SignedDuration = jiff::SignedDuration::from_mins(3);
+    let long = |at: Moment| world.now.duration_since(at.timestamp()) >= LONG;
+    attempt(world, |attempt| attempt.converged_at.is_some_and(long) && attempt.verified_at.is_none())
+}
+
+/// The candidate has served unchecked for three minutes, and still does.
+pub fn unchecked(world: &World) -> bool {
+    const LONG: jiff::SignedDuration = jiff::SignedDuration::from_mins(3);
+    let long = |at: Moment| world.now.duration_since(at.timestamp()) >= LONG;
+    attempt(world, |attempt| attempt.unchecked.is_some_and(|now| now.until.is_none() && long(now.since)))
 }
 
 /// The selector was put back by somebody and set again by us.

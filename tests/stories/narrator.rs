@@ -5,7 +5,7 @@ use std::fmt::Write;
 
 use jiff::Timestamp;
 use securityhotfix::api::names::{POD_TEMPLATE_HASH, SLOT};
-use securityhotfix::api::{Attempt, SecurityHotfixStatus, Truth};
+use securityhotfix::api::{Attempt, Phase, SecurityHotfixStatus, Truth};
 use securityhotfix::plan::Action;
 use securityhotfix::plan::decision::{Note, Weight};
 use securityhotfix::plan::observed::{Map, Pod};
@@ -114,6 +114,13 @@ impl Narrator {
         };
         if let Some((reason, message)) = ready(new).filter(|now| ready(old).as_ref() != Some(now)) {
             self.detail("not ready", &format!("{}: {message}", reason.as_str()));
+        }
+        let under_way = |status: &SecurityHotfixStatus| {
+            status.conditions.first().filter(|c| c.status == Truth::Unknown).map(|c| c.message.clone())
+        };
+        let verifying = [old.phase, new.phase] == [Some(Phase::Verifying); 2];
+        if let Some(message) = under_way(new).filter(|now| verifying && under_way(old).as_ref() != Some(now)) {
+            self.detail("under way", &message);
         }
     }
 
@@ -365,6 +372,9 @@ fn milestones(before: Option<&Attempt>, now: &Attempt) -> Vec<String> {
     let held = |a: &Attempt| a.suspension.is_some_and(|suspension| suspension.until.is_none());
     step("suspended", held(now), before.is_some_and(held));
     step("resumed", !held(now), before.is_none_or(|before| !held(before)));
+    let alone = |a: &Attempt| a.unchecked.is_some_and(|unchecked| unchecked.until.is_none());
+    step("unchecked", alone(now), before.is_some_and(alone));
+    step("checked again", !alone(now), before.is_none_or(|before| !alone(before)));
     step("selector to be set again", now.reassert.is_some(), was(|a| a.reassert.is_some()));
     step("image to be put in again", now.folds > 1, was(|a| a.folds > 1));
     step("traffic returned", now.drained_from.is_some(), was(|a| a.drained_from.is_some()));

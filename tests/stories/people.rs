@@ -1,7 +1,7 @@
 //! People and their tools, who change things meanwhile: they win, and the operator says who it was.
 
-use securityhotfix::api::{Attempt, names};
-use securityhotfix::plan::observed::{Budget, Map, Owns};
+use securityhotfix::api::{Attempt, ConditionType, Phase, Reason, names};
+use securityhotfix::plan::observed::{Budget, Claim, Map, Owns};
 use securityhotfix::plan::{Action, decide};
 
 use crate::moments::{
@@ -31,6 +31,28 @@ fn a_second_hotfix_waits_for_the_first() {
     Story::of("Two hotfixes on one workload: the second waits, and finds the workload patched")
         .when(scanning, "somebody asks for v2 once more", |w: &mut World| w.ask("web-second", V2))
         .tell("two_hotfixes");
+}
+
+#[test]
+fn a_hotfix_that_has_begun_and_waits_for_another_is_pending_and_names_it() {
+    let begun = |w: &World| w.hotfix().is_some_and(|hotfix| hotfix.status.attempt.is_some());
+    let mut world = Story::of("").given("", |w: &mut World| w.ask("web-second", V2)).world_after(begun);
+    // Both have begun at once, and the other was the first to claim the workload.
+    let first = world.hotfix().unwrap().name.clone();
+    let attempt = world.hotfix().unwrap().status.attempt.clone();
+    let second = world.hotfixes.get_mut("web-second").unwrap();
+    second.status.attempt = attempt;
+    let (holder, holder_name) = (second.uid.clone(), second.name.clone());
+    let name = names::claim(&world.blue().unwrap().uid);
+    world.leases.insert(name.clone(), Claim { name, uid: "lease".into(), holder, holder_name });
+    world.hotfixes.get_mut(&first).unwrap().finalizers = vec![names::FINALIZER.into()];
+    let decision = decide(&world.observe(&first).unwrap(), world.now);
+    let [Action::Record { status, .. }] = decision.actions.as_slice() else { panic!("{:?}", decision.actions) };
+    assert_eq!(status.phase, Some(Phase::Pending));
+    let condition = |type_| status.conditions.iter().find(|condition| condition.type_ == type_).unwrap();
+    let ready = condition(ConditionType::Ready);
+    assert_eq!(ready.message, "Hotfix web-second has claimed Deployment web; waiting until it is done.");
+    assert_eq!(condition(ConditionType::Scanned).reason, Reason::NotReached);
 }
 
 #[test]
@@ -199,6 +221,21 @@ fn a_selector_changed_while_the_candidate_serves_ends_the_attempt() {
 }
 
 #[test]
+fn a_selector_that_selects_nobody_any_more_is_said() {
+    let told =
+        Story::of("The owner changes the Service's selector while the candidate serves, to one that selects nobody")
+            .when(verifying, "the owner gives Service web the selector app=shop", |w: &mut World| {
+                w.change_selector("web", &Map::from([("app".to_owned(), "shop".to_owned())]));
+            })
+            .with_an_outage_by_others()
+            .tell("selector_selects_nobody");
+    let conditions = &told.world.hotfix().unwrap().status.conditions;
+    let ready = conditions.iter().find(|condition| condition.type_ == ConditionType::Ready).unwrap();
+    assert!(ready.message.contains("It selects no pod of Deployment web any more"), "{}", ready.message);
+    assert!(!ready.message.contains("back on the Deployment"), "{}", ready.message);
+}
+
+#[test]
 fn a_selector_put_back_is_set_again_once() {
     Story::of("A GitOps engine puts the selector back: it is set again once")
         .when(verifying, "the owner's tool applies Service web as it is in Git", |w: &mut World| {
@@ -224,7 +261,7 @@ fn a_service_made_again_from_what_it_was_is_returned_like_the_one_before() {
     for (word, when) in [("switched", switched as fn(&World) -> bool), ("verifying", verifying), ("folding", folding)] {
         Story::of("Somebody replaces the Service by force, slot and mark included")
             .when(when, "Service web is deleted and made again from what it was", |w: &mut World| {
-                w.replace_by_force("web")
+                w.replace_by_force("web");
             })
             .tell(&format!("replaced_by_force_{word}"));
     }

@@ -4,12 +4,15 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::SignedDuration;
+use securityhotfix::api::time::Moment;
+use securityhotfix::api::{Attempt, Outcome, Reason};
 use securityhotfix::plan::decide;
 
 use crate::moments::{
-    PHASES, analyzing, announced, finished, folding, in_trouble, opened, rolling_back, scanning, switched, verifying,
+    PHASES, analyzing, announced, finished, folding, in_trouble, opened, rolling_back, scanning, soaking, switched,
+    unchecked, verifying,
 };
-use crate::story::{Order, Story};
+use crate::story::{Order, Story, Told};
 use crate::world::World;
 use crate::world::arrange::V2;
 
@@ -86,12 +89,81 @@ fn a_pod_of_the_candidate_that_is_replaced_is_opened_late() {
         .tell("green_pod_replaced");
 }
 
+/// From a moment of the candidate's serving to its being believed, in seconds.
+fn believed_after(told: &Told, from: impl Fn(&Attempt) -> Moment) -> u64 {
+    let attempt = told.world.hotfix().unwrap().status.attempt.clone().unwrap();
+    attempt.verified_at.unwrap().since(from(&attempt)).as_secs()
+}
+
 #[test]
-fn a_policy_that_goes_while_the_candidate_serves_is_told_with_what_serves() {
-    Story::of("The policy is deleted while the candidate serves: it serves unchecked, and people are told so")
-        .when(verifying, "the policy is deleted", |w: &mut World| w.policy = None)
-        .when(in_trouble, "an administrator creates it again", |w: &mut World| w.policy = World::at_rest().policy)
+fn a_soak_is_counted_anew_when_the_operator_dies_in_it() {
+    let told =
+        Story::of("The operator dies three minutes into the soak: its successor counts the soak anew, and says so")
+            .when(soaking, "the operator dies, and another begins", World::crash)
+            .tell("soak_anew_after_a_crash");
+    assert_eq!(believed_after(&told, |attempt| attempt.converged_at.unwrap()), 180 + 300);
+    assert!(told.text.contains("the operator that looks was started only then"), "{}", told.text);
+}
+
+#[test]
+fn a_soak_is_counted_anew_when_its_check_is_changed() {
+    let told = Story::of("A check of the verification is changed three minutes into the soak")
+        .when(soaking, "an administrator changes the check deep-health", |w: &mut World| {
+            std::sync::Arc::make_mut(&mut w.checks).get_mut("deep-health").unwrap().generation += 1;
+        })
+        .tell("soak_anew_after_a_changed_check");
+    assert_eq!(believed_after(&told, |attempt| attempt.converged_at.unwrap()), 180 + 300);
+    assert!(told.text.contains("check deep-health was not asked before as it is now"), "{}", told.text);
+}
+
+fn the_check_goes(world: &mut World) {
+    Arc::make_mut(&mut world.checks).remove("deep-health");
+}
+
+fn the_check_is_spoilt(world: &mut World) {
+    let check = Arc::make_mut(&mut world.checks).get_mut("deep-health").unwrap();
+    check.generation += 1;
+    check.spec.http.as_mut().unwrap().path = "/$(ARG_PATH)".into();
+}
+
+#[test]
+fn a_policy_that_goes_and_comes_back_costs_the_soak_until_then() {
+    let told = Story::of("The policy is deleted while the candidate serves, and made again in time")
+        .when(soaking, "the policy is deleted", |w: &mut World| w.policy = None)
+        .when(unchecked, "an administrator creates it again", |w: &mut World| w.policy = World::at_rest().policy)
         .tell("policy_gone_verifying");
+    let over = |attempt: &Attempt| attempt.unchecked.unwrap().until.unwrap();
+    assert_eq!(believed_after(&told, over), 300);
+}
+
+#[test]
+fn a_candidate_that_nothing_can_check_is_taken_back_after_five_minutes() {
+    Story::of("The policy is deleted while the candidate serves, and nobody makes it again")
+        .when(soaking, "the policy is deleted", |w: &mut World| w.policy = None)
+        .tell("policy_gone_too_long");
+}
+
+#[test]
+fn whatever_keeps_the_candidate_from_being_checked_ends_it_whoever_leads() {
+    let causes: [(crate::story::Act, &str); 3] = [
+        (|w| w.policy = None, "There is no HotfixPolicy default."),
+        (the_check_goes, "Policy default names the check deep-health, which does not exist."),
+        (the_check_is_spoilt, "Check deep-health cannot be run: The path /$(ARG_PATH) needs the argument PATH"),
+    ];
+    for (cause, why) in causes {
+        let story = Story::of("").when(soaking, "it can be checked no more", cause);
+        for told in [
+            story.clone().play(Order::Natural),
+            story.clone().when(unchecked, "the operator dies, and another begins", World::crash).play(Order::Natural),
+            story.play(Order::Forgetful),
+        ] {
+            let attempt = told.world.hotfix().unwrap().status.attempt.clone().unwrap();
+            let (since, latch) = (attempt.unchecked.unwrap().since, attempt.latch.unwrap());
+            assert_eq!((latch.reason, latch.at.since(since).as_secs()), (Reason::VerificationFailed, 300), "{why}");
+            assert!(latch.message.contains(why), "{}", latch.message);
+            assert_eq!(attempt.outcome, Some(Outcome::RolledBack), "{why}");
+        }
+    }
 }
 
 #[test]

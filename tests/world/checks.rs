@@ -122,19 +122,20 @@ impl World {
         let asked = self.pods.values().find(|pod| pod.uid == uid);
         let image = asked.and_then(|pod| self.script.images.get(&pod.containers.first()?.image));
         let well = asked.is_some_and(|pod| pod.containers_ready) && !image.is_some_and(|image| image.sick);
+        let at = self.moment();
+        let probes = &mut self.operators.get_mut(name).unwrap().evidence.probes;
+        let of = |probe: &Probe| probe.attempt == attempt && probe.gate == gate && probe.check == *check;
         let answered = Probe {
             attempt,
             gate,
             check: check.clone(),
+            since: probes.iter().find(|probe| of(probe)).map_or(at, |probe| probe.since),
             pod: uid,
             successes: if well { http.successes } else { 0 },
             failures: if well { 0 } else { http.failures },
             last: if well { "status 200".into() } else { "status 500".into() },
         };
-        let probes = &mut self.operators.get_mut(name).unwrap().evidence.probes;
-        let same = |probe: &&mut Probe| {
-            probe.attempt == attempt && probe.gate == gate && probe.check == *check && probe.pod == answered.pod
-        };
+        let same = |probe: &&mut Probe| of(probe) && probe.pod == answered.pod;
         match probes.iter_mut().find(same) {
             Some(known) if *known == answered => false,
             Some(known) => {

@@ -105,6 +105,7 @@ impl World {
         let decision = decide(&observed, self.now);
         let now = self.now;
         let operator = self.operators.get_mut(name).unwrap();
+        operator.evidence.watched_since = observed.evidence.watched_since;
         operator.wants = decision.wants;
         if decision.actions.is_empty() {
             assert!(
@@ -117,6 +118,12 @@ impl World {
         }
         operator.stage = Stage::Acting(Box::new(observed), decision.actions.into(), decision.events);
         Did::Read
+    }
+
+    /// What the operator remembers, as it shows when it looks now.
+    fn evidence(&self, name: &str) -> Evidence {
+        let evidence = self.operators.get(name).map(|operator| operator.evidence.clone()).unwrap_or_default();
+        Evidence { watched_since: evidence.watched_since.or(Some(self.moment())), ..evidence }
     }
 
     /// The operator dies and comes back: what it remembered is gone.
@@ -225,7 +232,7 @@ impl World {
             strays,
             runs: self.jobs.values().filter(|job| job.hotfix == hotfix.uid).map(|job| job.run.clone()).collect(),
             report: self.reports.get(&names::report(&hotfix.name, &hotfix.uid)).cloned(),
-            evidence: self.operators.get(name).map(|operator| operator.evidence.clone()).unwrap_or_default(),
+            evidence: self.evidence(name),
             settings: self.settings.clone(),
             blue,
             green,

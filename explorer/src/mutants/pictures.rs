@@ -41,9 +41,27 @@ pub const ALL: &[Mutant] = &[
     },
     Mutant {
         name: "the soak is skipped",
-        sees: Some(|view, _| view.rest.clocks.set_soak(1)),
+        sees: Some(|view, _| view.rest.found.set_soaked(1)),
         breaks: "soaked-before-believed",
         ..SEES
+    },
+    Mutant {
+        name: "time in which nobody looked counts as soak",
+        sees: Some(|view, _| {
+            if view.rest.found.watch() == 1 {
+                view.rest.found.set_soaked(1);
+            }
+        }),
+        world: ("core", 1, 0),
+        breaks: "soaked-before-believed",
+        ..NONE
+    },
+    Mutant {
+        name: "a candidate may serve unchecked for ever",
+        sees: Some(|view, _| view.rest.clocks.set_unchecked(0)),
+        world: ("unguided", 0, 1),
+        breaks: "it-ends",
+        ..NONE
     },
     Mutant {
         name: "enough is not asked for",

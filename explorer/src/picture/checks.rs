@@ -16,7 +16,7 @@ use serde_json::json;
 
 use super::View;
 use super::objects::green_pod;
-use super::times::old;
+use super::times::{at, old, older};
 use crate::intern::{Intern, moment};
 use crate::names;
 use crate::state::{Job, SIDES};
@@ -99,13 +99,16 @@ pub fn evidence(view: &View, side: usize, attempt: i64, slot_attempt: u8, intern
             attempt,
             gate: Gate::Verify,
             check: ("deep-health".into(), 1),
+            since: at(found.soaked()),
             pod: green_pod(side, place),
             successes: if probe == 1 { 9 } else { 0 },
             failures: if probe == 2 { 9 } else { 0 },
             last: if probe == 1 { "status 200".into() } else { "status 500".into() },
         })
         .collect();
-    Evidence { resolution, rehearsal, probes }
+    let unchecked = intern.mile_of(view.status).unchecked() > 0;
+    let watched = if found.watch() == 2 && unchecked { older() } else { at(found.soaked()) };
+    Evidence { resolution, rehearsal, probes, watched_since: Some(watched) }
 }
 
 pub fn settings() -> Arc<Settings> {

@@ -4,6 +4,8 @@ mod checks;
 mod objects;
 mod times;
 
+pub use self::times::young;
+
 use std::collections::BTreeSet;
 
 use securityhotfix::api::names as api;
@@ -11,7 +13,7 @@ use securityhotfix::plan::observed::{self, Hotfix, Map, Namespace, Observed, Oth
 
 use self::checks::{checks, evidence, policy, run, settings, spec};
 use self::objects::{blue, claim, green, pods, services, sets, slice};
-use self::times::at;
+use self::times::{aged, at, older};
 use crate::intern::{Intern, moment};
 use crate::names;
 use crate::state::{Blue, Claim, Clocks, Found, Green, Hot, JOBS, Job, Prod, SIDES};
@@ -60,6 +62,8 @@ pub struct Rest {
     pub found: Found,
     /// Which checks the policy has.
     pub tests: bool,
+    /// The policy is missing.
+    pub unguided: bool,
 }
 
 /// The picture of a view.
@@ -75,7 +79,7 @@ pub fn picture(view: &View, intern: &Intern) -> Observed {
         pods: pods(view),
         hotfix: hotfix(view, side, status),
         namespace: Namespace { terminating: view.rest.terminating, policy: None },
-        policy: Some(policy(view.rest.tests)),
+        policy: (!view.rest.unguided).then(|| policy(view.rest.tests)),
         checks: checks().clone(),
         blue: (view.rest.blue.here() == 1).then(|| blue(view)),
         green: (view.rest.green.here() == 1).then(|| green(view, side)),
@@ -112,7 +116,7 @@ pub fn picture(view: &View, intern: &Intern) -> Observed {
 
 fn hotfix(view: &View, side: usize, mut status: securityhotfix::api::SecurityHotfixStatus) -> Hotfix {
     if let Some(attempt) = &mut status.attempt {
-        let clocks = view.rest.clocks;
+        let (clocks, found) = (view.rest.clocks, view.rest.found);
         if attempt.finished_at.is_none() {
             if attempt.drained_from.is_some() {
                 attempt.drained_from = Some(at(clocks.drain()));
@@ -127,7 +131,13 @@ fn hotfix(view: &View, side: usize, mut status: securityhotfix::api::SecurityHot
                     suspension.until = suspension.until.and(staging);
                 }
                 if attempt.converged_at.is_some() {
-                    attempt.converged_at = Some(at(clocks.soak()));
+                    // One that began to look later counts from there, and so does what was unchecked meanwhile.
+                    let whole = found.watch() == 2 && attempt.unchecked.is_none();
+                    attempt.converged_at = Some(if whole { at(found.soaked()) } else { older() });
+                    if let Some(unchecked) = &mut attempt.unchecked {
+                        unchecked.until = unchecked.until.map(|_| at(found.soaked()));
+                        unchecked.since = if unchecked.until.is_none() { at(clocks.unchecked()) } else { older() };
+                    }
                 } else if attempt.promoting_at.is_some() {
                     attempt.promoting_at = staging;
                 } else if attempt.analyzed_at.is_some() {
@@ -137,6 +147,10 @@ fn hotfix(view: &View, side: usize, mut status: securityhotfix::api::SecurityHot
                 }
             }
         }
+    }
+    let old = view.rest.found.soaked() == 1 || view.rest.clocks.unchecked() == 1;
+    for condition in status.conditions.iter_mut().filter(|_| old) {
+        condition.message = aged(&condition.message);
     }
     let hot = view.hot;
     let mut annotations = Map::new();

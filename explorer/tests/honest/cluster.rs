@@ -102,7 +102,7 @@ impl World {
             Clock::Staging => 601,
             Clock::Opening => 7,
             Clock::Converge => 70,
-            Clock::Soak => 301,
+            Clock::Soak | Clock::Unchecked => 301,
             Clock::Drain | Clock::Late(_) => 16,
             Clock::Slow => 3_601,
         });

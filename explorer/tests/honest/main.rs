@@ -35,6 +35,7 @@ const ONLY_MODEL: u64 = env::ORPHAN
     | env::BARE
     | env::WRONG
     | env::HANG
+    | env::UNGUIDE
     | env::DRIFT
     | env::ASK
     | env::BREAK

@@ -165,6 +165,8 @@ impl<'a> Twin<'a> {
             Turn::Crash => {
                 self.model(Move::Crash);
                 self.world.crash();
+                // Whoever comes next begins to look later than it.
+                self.world.wait(1);
             }
             Turn::Delay => {
                 let side = usize::from(self.state.replicas[0].side);
@@ -178,6 +180,7 @@ impl<'a> Twin<'a> {
                 let operator = self.world.take_over(HOTFIXES[side]);
                 // One leads them all: what it knows of the other hotfix is gone with it.
                 self.world.take_over_others(side);
+                self.world.wait(1);
                 self.zombie = Some((side, operator));
             }
             Turn::People(what, at) => {

@@ -132,6 +132,7 @@ impl Gatherer {
                 .and_then(|finding| finding.shown(asked))
                 .cloned(),
             probes: self.probes.answers(uid),
+            watched_since: None,
         }
     }
 

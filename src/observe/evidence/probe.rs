@@ -6,13 +6,14 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use futures::future::join_all;
+use jiff::Timestamp;
 use reqwest::Url;
 use reqwest::redirect::Policy;
 use tokio::sync::Semaphore;
 use tracing::warn;
 
 use super::{Task, lock};
-use crate::api::time::positive;
+use crate::api::time::{Moment, positive};
 use crate::api::{Gate, HttpCheck};
 use crate::cluster::install_crypto;
 use crate::gates::http::{Answer, MAX_BODY_BYTES, Streak};
@@ -65,6 +66,7 @@ struct Key {
 /// The pods that are asked for one check.
 struct Set {
     http: HttpCheck,
+    since: Moment,
     asked: Arc<Mutex<AskedOf>>,
     _task: Task,
 }
@@ -168,6 +170,7 @@ impl Probes {
                     attempt: key.attempt,
                     gate: key.gate,
                     check: key.check.clone(),
+                    since: set.since,
                     pod: pod.clone(),
                     successes: asked.streak.successes,
                     failures: asked.streak.failures,
@@ -192,7 +195,7 @@ impl Probes {
             id: id.clone(),
         };
         let task = tokio::spawn(round.again_and_again());
-        Set { http, asked, _task: Task(task.abort_handle()) }
+        Set { http, since: Moment::new(Timestamp::now()), asked, _task: Task(task.abort_handle()) }
     }
 }
 

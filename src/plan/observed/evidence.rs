@@ -77,6 +77,8 @@ pub struct Evidence {
     pub rehearsal: Option<Rehearsal>,
     /// What pods answered.
     pub probes: Vec<Probe>,
+    /// From when on this operator has looked at the hotfix without a gap; `None` where nobody has told, which counts as now.
+    pub watched_since: Option<Moment>,
 }
 
 /// What the registry said of one patched image.
@@ -116,6 +118,8 @@ pub struct Probe {
     pub gate: Gate,
     /// The check, with the generation of its spec.
     pub check: (String, i64),
+    /// From when on the check has been asked without a gap, of this pod or of others.
+    pub since: Moment,
     /// UID of the pod.
     pub pod: String,
     /// Consecutive successes up to now.
