@@ -178,9 +178,9 @@ pub const TANGLES: &[Change] = &[
         }
     },
     |o, i| {
-        let numbers = [number(i), number(i)];
+        let numbers = [number(i), number(i), number(i)];
         if let Some(probe) = some(&mut o.evidence.probes, i) {
-            [probe.successes, probe.failures] = numbers;
+            [probe.successes, probe.failures, probe.unsettled] = numbers;
         }
     },
     |o, i| {

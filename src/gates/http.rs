@@ -16,6 +16,14 @@ const SHOWN: usize = 3;
 /// The most of a body that is read and compared, in bytes.
 pub const MAX_BODY_BYTES: usize = 64 * 1024;
 
+/// Pods that are asked for one check: at an interval of a second so many answers are what one process can take beside its
+/// work. No candidate is believed before all of its pods have answered, so a larger one takes a check that asks a Service.
+pub const PODS_MAX: usize = 1_000;
+
+/// How many times as many answers as a verdict takes a pod may give without coming to one. A pod that starts slowly has come
+/// to one by then, and one that answers well and badly in turns is not what anybody approved.
+const UNSETTLED: i32 = 10;
+
 /// The path to ask for: the check's, with `$(ARG_<NAME>)` replaced by the policy's arguments. Fails with a sentence when
 /// an argument is missing, or when what comes out is no path.
 pub fn path(check: &HttpCheck, args: &BTreeMap<String, String>) -> Result<String, String> {
@@ -57,13 +65,15 @@ pub enum Answer<'a> {
     Unreachable,
 }
 
-/// How often in a row a pod has answered well, or badly. At most one of the two counts is above zero.
+/// How often in a row a pod has answered well, or badly. At most one of these two counts is above zero.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Streak {
     /// Good answers in a row, up to now.
     pub successes: i32,
     /// Bad answers in a row, up to now.
     pub failures: i32,
+    /// Answers in a row, up to now, after none of which either was often enough.
+    pub unsettled: i32,
     /// The last answer, in words.
     pub last: String,
 }
@@ -72,11 +82,18 @@ impl Streak {
     /// The streak after one more answer.
     #[must_use]
     pub fn after(&self, check: &HttpCheck, answer: &Answer<'_>) -> Self {
-        match assess(check, answer) {
-            Ok(last) => Self { successes: self.successes.saturating_add(1), failures: 0, last },
-            Err(last) => Self { successes: 0, failures: self.failures.saturating_add(1), last },
-        }
+        let (successes, failures, last) = match assess(check, answer) {
+            Ok(last) => (self.successes.saturating_add(1), 0, last),
+            Err(last) => (0, self.failures.saturating_add(1), last),
+        };
+        let settled = successes >= check.successes.max(1) || failures >= check.failures.max(1);
+        Self { successes, failures, unsettled: if settled { 0 } else { self.unsettled.saturating_add(1) }, last }
     }
+}
+
+/// After how many answers in a row without a verdict a pod has failed.
+pub fn unsettled_max(check: &HttpCheck) -> i32 {
+    UNSETTLED.saturating_mul(check.successes.max(1).saturating_add(check.failures.max(1)))
 }
 
 /// Whether an answer is good, and what it was in words.
@@ -110,6 +127,8 @@ pub struct PodStreak<'a> {
     pub successes: i32,
     /// Bad answers in a row.
     pub failures: i32,
+    /// Answers in a row without a verdict.
+    pub unsettled: i32,
     /// The last answer, in words.
     pub last: &'a str,
 }
@@ -132,6 +151,19 @@ pub fn judge(check: &HttpCheck, pods: &[PodStreak<'_>]) -> CheckState {
             place(check),
             counted(check.failures.max(1), "time"),
             listed(&failed, SHOWN)
+        );
+        return CheckState::Done(CheckOutcome::new(Verdict::Fail, &message, evidence(check, pods)));
+    }
+    let most = unsettled_max(check);
+    let wavering: Vec<PodStreak<'_>> = pods.iter().filter(|pod| pod.unsettled >= most).copied().collect();
+    if !wavering.is_empty() {
+        let message = format!(
+            "Of {} of the candidate, {} answered {} now well and now badly, and in {most} answers never well {} in a row: {}.",
+            counted(pods.len(), "pod"),
+            wavering.len(),
+            place(check),
+            counted(check.successes.max(1), "time"),
+            listed(&wavering, SHOWN)
         );
         return CheckState::Done(CheckOutcome::new(Verdict::Fail, &message, evidence(check, pods)));
     }

@@ -5,7 +5,7 @@ fn check() -> HttpCheck {
 }
 
 fn pod(pod: &str, successes: i32, failures: i32) -> PodStreak<'_> {
-    PodStreak { pod, successes, failures, last: "status 200" }
+    PodStreak { pod, successes, failures, unsettled: 0, last: "status 200" }
 }
 
 fn verdict(state: &CheckState) -> Option<Verdict> {
@@ -77,6 +77,28 @@ fn answers_are_counted_in_a_row() {
         assert_eq!((streak.successes, streak.failures, &*streak.last), (0, failures + 1, words));
     }
     assert_eq!(streak.after(&check, &good).failures, 0);
+}
+
+#[test]
+fn a_pod_that_answers_well_and_badly_in_turns_fails_in_the_end() {
+    let (good, bad) = (Answer::Response { status: 200, body: b"" }, Answer::Response { status: 500, body: b"" });
+    let mut streak = Streak::default();
+    for nth in 1..=unsettled_max(&check()) {
+        let pods = [PodStreak { unsettled: streak.unsettled, ..pod("a", streak.successes, streak.failures) }];
+        assert_eq!(verdict(&judge(&check(), &pods)), None, "after {} answers", nth - 1);
+        streak = streak.after(&check(), if nth % 3 == 0 { &bad } else { &good });
+    }
+    let CheckState::Done(outcome) = judge(&check(), &[PodStreak { unsettled: streak.unsettled, ..pod("a", 0, 1) }])
+    else {
+        panic!("it is settled")
+    };
+    assert_eq!(outcome.verdict, Verdict::Fail);
+    assert_eq!(
+        outcome.message,
+        "Of 1 pod of the candidate, 1 answered :8080/healthz now well and now badly, and in 60 answers never well 3 times in a row: a (status 200)."
+    );
+    let settled = (0..3).fold(streak, |streak, _| streak.after(&check(), &good));
+    assert_eq!((settled.successes, settled.unsettled), (3, 0), "one that comes to rest begins anew");
 }
 
 #[test]

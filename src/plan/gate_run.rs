@@ -366,6 +366,13 @@ fn ask(o: &Observed, attempt: &Attempt, gate: Gate, entry: &GateCheck, check: &C
     let key = (entry.check.clone(), check.generation);
     let green = o.green_pods();
     let pods: Vec<_> = green.iter().filter(|pod| stage::is_up(pod, attempt)).collect();
+    if pods.len() > http::PODS_MAX {
+        return Ran::unproven(format!(
+            "The candidate has {} pods, and an HTTP check asks {} at most: use a test check that asks the Service.",
+            pods.len(),
+            http::PODS_MAX
+        ));
+    }
     let streaks: Vec<PodStreak<'_>> = pods
         .iter()
         .map(|pod| {
@@ -376,6 +383,7 @@ fn ask(o: &Observed, attempt: &Attempt, gate: Gate, entry: &GateCheck, check: &C
                 pod: &pod.name,
                 successes: probe.map_or(0, |probe| probe.successes),
                 failures: probe.map_or(0, |probe| probe.failures),
+                unsettled: probe.map_or(0, |probe| probe.unsettled),
                 last: probe.map_or("", |probe| &probe.last),
             }
         })

@@ -133,6 +133,7 @@ impl World {
             pod: uid,
             successes: if well { http.successes } else { 0 },
             failures: if well { 0 } else { http.failures },
+            unsettled: 0,
             last: if well { "status 200".into() } else { "status 500".into() },
         };
         let same = |probe: &&mut Probe| of(probe) && probe.pod == answered.pod;

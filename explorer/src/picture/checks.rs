@@ -103,6 +103,7 @@ pub fn evidence(view: &View, side: usize, attempt: i64, slot_attempt: u8, intern
             pod: green_pod(side, place),
             successes: if probe == 1 { 9 } else { 0 },
             failures: if probe == 2 { 9 } else { 0 },
+            unsettled: 0,
             last: if probe == 1 { "status 200".into() } else { "status 500".into() },
         })
         .collect();

@@ -16,7 +16,7 @@ use super::{Task, lock};
 use crate::api::time::{Moment, positive};
 use crate::api::{Gate, HttpCheck};
 use crate::cluster::install_crypto;
-use crate::gates::http::{Answer, MAX_BODY_BYTES, Streak};
+use crate::gates::http::{Answer, MAX_BODY_BYTES, PODS_MAX, Streak, unsettled_max};
 use crate::observe::{HotfixId, Wake};
 use crate::plan::decision::Want;
 use crate::plan::observed::Probe;
@@ -26,10 +26,6 @@ const ON_THEIR_WAY_MAX: usize = 128;
 
 /// Checks that are asked at a time for one hotfix: as many as its gates can name.
 const SETS_MAX: usize = 32;
-
-/// Pods that are asked for one check. A larger candidate is not believed before all of them have answered, so it takes
-/// a check that asks a Service instead.
-const PODS_MAX: usize = 1_000;
 
 /// How long pods are still asked once nobody wants it. A decision that acts wants nothing for a moment; without this its
 /// counts would begin anew each time.
@@ -174,6 +170,7 @@ impl Probes {
                     pod: pod.clone(),
                     successes: asked.streak.successes,
                     failures: asked.streak.failures,
+                    unsettled: asked.streak.unsettled,
                     last: asked.streak.last.clone(),
                 });
             }
@@ -257,11 +254,12 @@ impl Round {
     }
 }
 
-/// True where somebody must look: a pod fails once more or fails no longer, or has answered well often enough.
+/// True where somebody must look: a pod fails once more or fails no longer, has answered well often enough, or has answered
+/// often enough without a verdict.
 fn matters(http: &HttpCheck, before: &Streak, after: &Streak) -> bool {
     let turned = (before.failures > 0) != (after.failures > 0);
     let fails_on = after.failures > 0 && after.failures <= http.failures;
-    turned || fails_on || after.successes == http.successes
+    turned || fails_on || after.successes == http.successes || after.unsettled == unsettled_max(http)
 }
 
 /// An answer with the bytes it is judged by.

@@ -13,7 +13,7 @@ fn check(port: u16, more: &serde_json::Value) -> HttpCheck {
 }
 
 fn streak(successes: i32, failures: i32) -> Streak {
-    Streak { successes, failures, last: String::new() }
+    Streak { successes, failures, unsettled: 0, last: String::new() }
 }
 
 #[test]
@@ -39,6 +39,9 @@ fn only_an_answer_that_can_matter_wakes_the_hotfix() {
     assert!(matters(&http, &streak(0, 2), &streak(0, 3)), "the last failure that is borne");
     assert!(!matters(&http, &streak(0, 3), &streak(0, 4)));
     assert!(matters(&http, &streak(0, 1), &streak(1, 0)), "a recovery");
+    let wavers = |unsettled| Streak { unsettled, ..streak(2, 0) };
+    assert!(matters(&http, &wavers(59), &wavers(60)), "the last answer without a verdict that is borne");
+    assert!(!matters(&http, &wavers(58), &wavers(59)));
 }
 
 #[test]

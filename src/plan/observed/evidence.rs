@@ -126,6 +126,8 @@ pub struct Probe {
     pub successes: i32,
     /// Consecutive failures up to now.
     pub failures: i32,
+    /// Consecutive answers up to now that came to no verdict.
+    pub unsettled: i32,
     /// The last answer, in words.
     pub last: String,
 }
