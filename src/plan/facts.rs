@@ -76,6 +76,12 @@ impl Observed {
         self.replica_sets.iter().filter(|rs| rs.controller == deployment).max_by_key(|rs| (rs.revision, &rs.uid))
     }
 
+    /// ReplicaSets of a candidate that are blue's now: once somebody takes their owner off, blue's selector finds them.
+    pub fn adopted_sets<'a>(&'a self, slot: &'a str) -> impl Iterator<Item = &'a ReplicaSet> {
+        let blue = self.blue.as_ref().map(|blue| &blue.uid);
+        self.replica_sets.iter().filter(move |rs| Some(&rs.controller) == blue && rs.slot.as_deref() == Some(slot))
+    }
+
     /// The pods of the candidate: owned by uid through its own ReplicaSets, not merely labelled alike.
     pub fn green_pods(&self) -> Vec<&Pod> {
         let Some(green) = &self.green else { return Vec::new() };

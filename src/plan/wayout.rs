@@ -310,5 +310,17 @@ pub fn finish(o: &Observed, attempt: &Attempt, outcome: Outcome, now: Timestamp)
         Outcome::Remediated => Note::normal(Reason::Remediated, "Finish", text),
         _ => Note::warning(done.latch.as_ref().map_or(Reason::Other, |latch| latch.reason), "Finish", text),
     };
-    stage::record(o, done, vec![note])
+    let left = left_to_blue(o, &names::slot(&o.hotfix.uid, attempt.number));
+    stage::record(o, done, [Some(note), left].into_iter().flatten().collect())
+}
+
+/// What is the user's Deployment's own now, and not ours to delete. It has no pods and harms nobody, so nothing waits for it.
+fn left_to_blue(o: &Observed, slot: &str) -> Option<Note> {
+    let sets: Vec<&str> = o.adopted_sets(slot).map(|set| set.name.as_str()).collect();
+    let blue = &o.blue.as_ref().filter(|_| !sets.is_empty() && !o.namespace.terminating)?.name;
+    let text = format!(
+        "Somebody took the owner off {} of the candidate, and Kubernetes gave it to Deployment {blue}: delete it, lest a roll-back of {blue} by hand choose it.",
+        sets.iter().map(|set| format!("ReplicaSet {set}")).collect::<Vec<_>>().join(", "),
+    );
+    Some(Note::warning(Reason::LeftBehind, "Finish", text))
 }

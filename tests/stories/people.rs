@@ -257,6 +257,20 @@ fn a_selector_put_back_twice_ends_the_attempt() {
 }
 
 #[test]
+fn a_replica_set_that_the_deployment_adopts_is_told() {
+    let told =
+        Story::of("Somebody takes the owner off the candidate's ReplicaSet, and the user's Deployment adopts it")
+            .when(
+                verifying,
+                "a ReplicaSet of the candidate becomes Deployment web's",
+                World::adopt_a_set_of_the_candidate,
+            )
+            .tell("set_adopted");
+    assert!(told.world.sets.values().any(|set| set.view.slot.is_some()), "it is not ours to delete any more");
+    assert!(told.text.contains("WARNING   LeftBehind: Somebody took the owner off ReplicaSet"), "{}", told.text);
+}
+
+#[test]
 fn a_service_made_again_from_what_it_was_is_returned_like_the_one_before() {
     for (word, when) in [("switched", switched as fn(&World) -> bool), ("verifying", verifying), ("folding", folding)] {
         Story::of("Somebody replaces the Service by force, slot and mark included")

@@ -119,6 +119,7 @@ impl World {
             uid: self.next_uid("set"),
             controller: deployment.uid.clone(),
             template_hash: hash,
+            slot: map(deployment.raw.pointer("/spec/template/metadata/labels")).remove(names::SLOT),
             replicas: 0,
             pods: 0,
             revision,

@@ -163,6 +163,19 @@ impl World {
         }
     }
 
+    /// Somebody took the owner off a ReplicaSet of the candidate; the Deployment, whose selector matches it too, has adopted it and
+    /// scaled it down, and the candidate has another.
+    pub fn adopt_a_set_of_the_candidate(&mut self) {
+        let uid = self.next_uid("set");
+        let Some(green) = self.green().map(|green| green.uid.clone()) else { return };
+        let blue = self.deployments["web"].uid.clone();
+        let Some(mut set) = self.sets.values().find(|set| set.view.controller == green).cloned() else { return };
+        set.view.name.push_str("-adopted");
+        (set.view.uid, set.view.controller, set.view.replicas, set.view.pods) = (uid, blue, 0, 0);
+        set.view.revision = 0;
+        self.sets.insert(set.view.name.clone(), set);
+    }
+
     /// Somebody takes a label off the candidate.
     pub fn unlabel_green(&mut self, key: &str) {
         let (version, second) = (self.next_version(), self.second());

@@ -227,6 +227,7 @@ pub fn sets(view: &View, side: usize) -> Vec<ReplicaSet> {
                     uid: names::blue_set(version),
                     controller: names::BLUE_UID.into(),
                     template_hash: names::blue_hash(version),
+                    slot: None,
                     replicas: if newest { i32::from(blue.replicas()) } else { pods },
                     pods,
                     revision: if newest { 10 } else { i64::from(version) },
@@ -240,6 +241,7 @@ pub fn sets(view: &View, side: usize) -> Vec<ReplicaSet> {
                 uid: names::green_set(side, 0),
                 controller: names::BLUE_UID.into(),
                 template_hash: names::green_hash(side, 1),
+                slot: Some(names::slot(side, 1).to_owned()),
                 replicas: 0,
                 pods: i32::from(sets & 1),
                 revision: 1,
@@ -256,6 +258,7 @@ pub fn sets(view: &View, side: usize) -> Vec<ReplicaSet> {
             } else {
                 names::green_hash(side, green.attempt())
             },
+            slot: Some(names::slot(side, green.attempt()).to_owned()),
             replicas: i32::from(green.replicas()),
             pods: i32::from(green.replicas()),
             revision: 1,

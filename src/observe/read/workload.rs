@@ -5,6 +5,7 @@ use std::sync::Arc;
 use serde_json::Value;
 
 use super::managers;
+use crate::api::names::SLOT;
 use crate::observe::json::{array, controller, count, deleting, flag, integer, map, text, word};
 use crate::plan::observed::{ReplicaSet, Workload};
 
@@ -36,6 +37,7 @@ pub fn replica_set(object: &Value) -> Option<ReplicaSet> {
         uid: text(object, "/metadata/uid")?.to_owned(),
         controller: text(controller(object)?, "/uid")?.to_owned(),
         template_hash: word(object, "/metadata/labels/pod-template-hash"),
+        slot: map(object, "/metadata/labels").remove(SLOT),
         replicas: count(object, "/spec/replicas").unwrap_or(1),
         pods: count(object, "/status/replicas").unwrap_or_default(),
         revision: revision.and_then(|revision| revision.parse().ok()).unwrap_or_default(),

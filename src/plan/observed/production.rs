@@ -171,6 +171,8 @@ pub struct ReplicaSet {
     pub controller: String,
     /// Its `pod-template-hash`.
     pub template_hash: String,
+    /// The slot it bears: it is, or was, a candidate's.
+    pub slot: Option<String>,
     /// `spec.replicas`.
     pub replicas: i32,
     /// `status.replicas`: the pods it has.

@@ -1,5 +1,6 @@
 //! Everything the operator reads of other objects is changed under it in each phase: it notices, or it does not matter.
 
+mod administrator;
 mod garbles;
 mod play;
 

@@ -13,13 +13,13 @@ use hotfix_e2e::faults::operator::Operators;
 use hotfix_e2e::faults::people::{People, is_restless};
 use hotfix_e2e::faults::proxy::{Hooks, Ledger, Proxy, Script};
 use hotfix_e2e::faults::scenario::{self, HOTFIX, Scenario, WORKLOAD};
-use hotfix_e2e::faults::world::{History, Kind, World, condition, label, list, text, version};
+use hotfix_e2e::faults::world::{History, Kind, World, condition, list, text, version};
 use hotfix_e2e::lab::LabError;
 use kube::Client;
-use securityhotfix::api::names::{HOTFIX_UID, OPEN};
-use securityhotfix::plan::jobs::CHECK;
+use securityhotfix::api::names::OPEN;
 use serde_json::{Map, Value, json};
 
+use super::administrator::{delete_adopted, delete_strays, let_checks_go};
 use super::garbles::{Garble, How, On, POLICY};
 
 /// How long a rollout may take to its end; one that waits for the time of staging does not come to it by itself.
@@ -184,7 +184,7 @@ fn script(lane: &Lane<'_>, scenario: &Scenario, change: Option<(Garble, &'static
     }
 }
 
-fn path(kind: Kind, object: &Value) -> String {
+pub fn path(kind: Kind, object: &Value) -> String {
     let (group, api_version, _, plural) = kind.api();
     let root = if group.is_empty() { format!("/api/{api_version}") } else { format!("/apis/{group}/{api_version}") };
     let (namespace, name) = (text(object, "/metadata/namespace"), text(object, "/metadata/name"));
@@ -276,6 +276,7 @@ async fn to_the_end(
             return told;
         }
         let_checks_go(lane).await;
+        delete_adopted(lane).await;
         match (reason, &stalled) {
             (Some(reason), Some((since, known))) if reason == *known => {
                 if since.elapsed() > STALLED && reason == "LeftBehind" {
@@ -298,42 +299,8 @@ async fn to_the_end(
     }
 }
 
-/// What becomes of checks that nothing names any more, after the end: a Job goes by its own time to live, which is an hour and is
-/// not waited for here. A pod of one whose owner was taken off stays, ended: it is the one thing that the operator leaves.
-async fn let_checks_go(lane: &Lane<'_>) {
-    let left: Vec<(bool, String)> = lane.shared.watcher.look(&lane.name, |world| {
-        let ended = world.get(Kind::Hotfix, HOTFIX).is_some_and(|hotfix| condition(hotfix, "Finished") == "True");
-        let unnamed = |job: &&Value| {
-            label(job, HOTFIX_UID).is_none() && job.pointer("/spec/ttlSecondsAfterFinished") != Some(&json!(0))
-        };
-        let jobs = world.all(Kind::Job).filter(unnamed).map(|job| (true, path(Kind::Job, job)));
-        let nobodys = |pod: &&Value| label(pod, CHECK).is_some() && list(pod, "/metadata/ownerReferences").is_empty();
-        let pods = world.all(Kind::Pod).filter(nobodys).map(|pod| (false, path(Kind::Pod, pod)));
-        if ended { jobs.chain(pods).collect() } else { Vec::new() }
-    });
-    for (of_job, path) in left {
-        let ttl = json!({"spec": {"ttlSecondsAfterFinished": 0}});
-        let deed = if of_job { Deed::merge_custom(path, ttl) } else { Deed::delete(path) };
-        // It may have gone in between.
-        let _ = deed.attempt(&lane.shared.admin).await;
-    }
-}
-
-/// Deletes the pods of a candidate that are nobody's.
-async fn delete_strays(lane: &Lane<'_>) {
-    let strays: Vec<String> = lane.shared.watcher.look(&lane.name, |world| {
-        let strays =
-            world.all(Kind::Pod).filter(|pod| is_gated(pod) && list(pod, "/metadata/ownerReferences").is_empty());
-        strays.map(|pod| path(Kind::Pod, pod)).collect()
-    });
-    for path in strays {
-        // Somebody else may be quicker.
-        let _ = Deed::delete(path).attempt(&lane.shared.admin).await;
-    }
-}
-
 /// Whether it is, or was, a candidate's.
-fn is_gated(pod: &Value) -> bool {
+pub fn is_gated(pod: &Value) -> bool {
     list(pod, "/spec/readinessGates").iter().any(|gate| text(gate, "/conditionType") == OPEN)
 }
 
