@@ -100,6 +100,8 @@ pub enum Reason {
     // What is waited for before an attempt begins.
     /// `spec.suspend` is true.
     Suspended,
+    /// Another policy applies to the namespace than the one the attempt began under.
+    PolicyChanged,
     /// No policy applies to the namespace.
     PolicyMissing,
     /// The policy cannot be carried out as written.

@@ -57,7 +57,7 @@ impl fmt::Display for Tool {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.version.as_ref().filter(|_| self.tells_its_version()) {
             Some(version) => write!(f, "{} {version}", self.name),
-            None => write!(f, "{} (version unknown)", self.name),
+            None => f.write_str(&self.name),
         }
     }
 }

@@ -56,8 +56,8 @@ impl Deadlines {
 pub fn next(o: &Observed, attempt: &Attempt, timeouts: &Timeouts, now: Timestamp) -> Step {
     let slot = names::slot(&o.hotfix.uid, attempt.number);
     let services = o.recorded_services(attempt);
-    if services.is_empty() {
-        return interrupt::latch(o, attempt, verify::services_gone(), now);
+    if let Some(end) = verify::services_gone(o, attempt) {
+        return interrupt::latch(o, attempt, end, now);
     }
     if let Some(end) = foreign_change(o, attempt, &services) {
         return interrupt::latch(o, attempt, end, now);

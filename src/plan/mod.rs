@@ -43,6 +43,7 @@ pub use action::Action;
 pub use decision::{Decision, Note, Want, Weight};
 pub use observed::Observed;
 
+use crate::api::conditions::Condition;
 use crate::api::time::Moment;
 use crate::api::{Attempt, Gate, Reason};
 use begin::Asked;
@@ -76,6 +77,9 @@ fn forward(o: &Observed, attempt: &Attempt, now: Timestamp) -> Step {
         return interrupt::latch(o, attempt, end, now);
     }
     if let Some(step) = commands::refused(o, Some(attempt)) {
+        return step;
+    }
+    if let Some(step) = policy::changed(o, attempt, now) {
         return step;
     }
     let policy = policy::usable(o);
@@ -172,7 +176,15 @@ fn dress(o: &Observed, step: Step, now: Timestamp) -> Decision {
     }
 }
 
-/// True when people have not been told of this trouble yet.
+/// True when people have not been told of this trouble yet. Most say one thing in words that may change while it lasts; these name
+/// one of several things.
 fn is_new(o: &Observed, trouble: &Trouble) -> bool {
-    !o.status().conditions.iter().any(|condition| condition.reason == trouble.reason)
+    let one_of_several = matches!(
+        trouble.reason,
+        Reason::CheckInconclusive | Reason::CheckNotStarted | Reason::CheckMissing | Reason::CheckInvalid
+    );
+    let told = |condition: &Condition| {
+        condition.reason == trouble.reason && (!one_of_several || condition.message == trouble.message)
+    };
+    !o.status().conditions.iter().any(told)
 }

@@ -1,12 +1,17 @@
 //! Whether the policy of a namespace, and every check it names, can be carried out as written.
 
+use jiff::Timestamp;
+
 use crate::api::names::{DEFAULT_POLICY, POLICY};
-use crate::api::{CheckContainer, Gate, GateCheck, Reason, SecurityCheckSpec};
+use crate::api::time::Moment;
+use crate::api::{Attempt, CheckContainer, Gate, GateCheck, Reason, SecurityCheckSpec, Unchecked};
 use crate::findings::text::clean;
 use crate::gates::{clause, http};
 
+use super::decision::Note;
 use super::observed::{Check, Observed, Policy};
-use super::step::Trouble;
+use super::stage;
+use super::step::{Step, Trouble};
 
 /// Why a policy cannot be carried out, which a person has to mend.
 pub struct Unusable {
@@ -38,6 +43,21 @@ impl Unusable {
         let message = remedy.as_ref().map_or_else(|| format!("{what}."), |remedy| format!("{what}; {remedy}"));
         Trouble::person(*reason, message)
     }
+}
+
+/// Records that another policy applies than the one the attempt ran under. While the candidate serves its soak then counts anew: a
+/// policy may be chosen for its short one.
+pub fn changed(o: &Observed, attempt: &Attempt, now: Timestamp) -> Option<Step> {
+    let policy = o.policy.as_ref().filter(|policy| policy.name != attempt.policy)?;
+    let text = format!("Policy {} applies now, and no longer {}.", policy.name, attempt.policy);
+    let mut under = Attempt { policy: policy.name.clone(), ..attempt.clone() };
+    if attempt.converged_at.is_some() {
+        let at = Moment::new(now);
+        let since =
+            attempt.unchecked.filter(|unchecked| unchecked.until.is_none()).map_or(at, |unchecked| unchecked.since);
+        under.unchecked = Some(Unchecked { since, until: Some(at) });
+    }
+    Some(stage::record(o, under, vec![Note::warning(Reason::PolicyChanged, "Wait", text)]))
 }
 
 /// The policy of the namespace, if it and the checks it names can be carried out.

@@ -32,11 +32,12 @@ pub fn count(o: &Observed, attempt: &Attempt, now: Timestamp) -> Count {
     };
     let mut count = Count { from: converged, anew: None };
     if watched > count.from {
-        let why = "the operator that looks was started only then, or could not look before";
+        let why = "the operator that leads began to look only then, or could not before";
         count = Count { from: watched, anew: Some(why.to_owned()) };
     }
     if let Some(until) = attempt.unchecked.and_then(|unchecked| unchecked.until).filter(|until| *until > count.from) {
-        let why = "until then the policy or one of its checks was missing, or could not be used";
+        let why =
+            "until then another policy applied, or the policy or one of its checks was missing or could not be used";
         count = Count { from: until, anew: Some(why.to_owned()) };
     }
     let began = count.from;
@@ -60,6 +61,12 @@ fn asked<'a>(o: &'a Observed, attempt: &'a Attempt) -> impl Iterator<Item = (&'a
         let named = verify.iter().any(|entry| entry.check == *name);
         (present && named).then_some((name.as_str(), probe.since))
     })
+}
+
+/// Whether any check goes on for the whole soak: a test runs once.
+pub fn is_asked(o: &Observed) -> bool {
+    let verify = o.policy.as_ref().map_or(&[][..], |policy| &policy.spec.gates.verify);
+    verify.iter().any(|entry| o.checks.get(&entry.check).is_some_and(|check| check.spec.http.is_some()))
 }
 
 impl Count {

@@ -160,7 +160,13 @@ fn progress(attempt: Option<&Attempt>, phase: Phase, observed: &Observed, now: M
         }
         Phase::Verifying => {
             let anew = attempt.map_or_else(String::new, |a| soak::count(observed, a, now.timestamp()).told());
-            (Reason::Verifying, format!("The candidate serves all traffic and is being checked{soak}{anew}."))
+            // Where the policy cannot be read, what it checks is not known.
+            let how = if observed.policy.is_none() || soak::is_asked(observed) {
+                "is being checked"
+            } else {
+                "has to stay ready"
+            };
+            (Reason::Verifying, format!("The candidate serves all traffic and {how}{soak}{anew}."))
         }
         Phase::FoldingBack => {
             (Reason::FoldingBack, format!("Putting the patched image into {target} and returning the Services to it."))

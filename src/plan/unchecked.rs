@@ -46,7 +46,9 @@ pub fn next(o: &Observed, attempt: &Attempt, why: &Unusable, now: Timestamp) -> 
 /// Records that the candidate can be checked again; `None` where that is known.
 pub fn over(o: &Observed, attempt: &Attempt, now: Timestamp) -> Option<Step> {
     let unchecked = Unchecked { until: Some(Moment::new(now)), ..open(attempt)? };
-    Some(stage::record(o, Attempt { unchecked: Some(unchecked), ..attempt.clone() }, Vec::new()))
+    let text = "The candidate can be checked again; its soak counts anew.";
+    let note = Note::normal(Reason::Verifying, "Verify", text);
+    Some(stage::record(o, Attempt { unchecked: Some(unchecked), ..attempt.clone() }, vec![note]))
 }
 
 /// What people read while it lasts.

@@ -14,7 +14,7 @@ use super::observed::{Map, Observed, Pod, Policy, Service};
 use super::policy::Unusable;
 use super::stage::{self, LOOK_AGAIN};
 use super::step::{Step, Trouble, Wait, earliest};
-use super::{soak, unchecked};
+use super::{preflight, soak, unchecked};
 
 /// How long one opened pod of the candidate may be unready before the verification fails: a restart of one container
 /// takes less, a pod that does not come back takes more. When none is ready nothing is waited for.
@@ -55,11 +55,11 @@ pub fn next(o: &Observed, attempt: &Attempt, policy: Result<&Policy, Unusable>, 
         }
         Progress::Wait(mut wait) => {
             wait.wake = earliest(&[wait.wake, Some(after(now, LOOK_AGAIN))]);
-            too_late(o, wait)
+            beside(o, attempt, wait)
         }
         Progress::Passed(verdicts, wants) if now < soaked => {
             drop(verdicts);
-            too_late(o, Wait { trouble: None, wants, wake: Some(soaked.min(after(now, LOOK_AGAIN))) })
+            beside(o, attempt, Wait { trouble: None, wants, wake: Some(soaked.min(after(now, LOOK_AGAIN))) })
         }
         Progress::Passed(verdicts, _) => {
             let mut verified = attempt.clone();
@@ -67,20 +67,39 @@ pub fn next(o: &Observed, attempt: &Attempt, policy: Result<&Policy, Unusable>, 
             verified.verified_at = Some(Moment::new(now));
             verified.folds = 1;
             verified.fold_generation = o.blue.as_ref().map(|blue| blue.generation);
-            let text =
-                "The candidate served for the whole soak with its checks passing; from here it only goes forward.";
+            let how = match (soak::is_asked(o), policy.spec.gates.verify.is_empty()) {
+                (true, _) => "served for the whole soak with its checks passing",
+                (false, false) => "passed its checks and stayed ready for the whole soak",
+                (false, true) => "stayed ready for the whole soak; the policy names no check for that time",
+            };
+            let text = format!("The candidate {how}. From here it only goes forward.");
             stage::record(o, verified, vec![Note::normal(Reason::FoldingBack, "Verify", text)])
         }
     }
 }
 
-/// `suspend` came too late to hold anything, and the condition says so.
-fn too_late(o: &Observed, mut wait: Wait) -> Step {
-    if o.hotfix.spec.suspend && wait.trouble.is_none() {
+/// What people should know while nothing is wrong with the candidate: `suspend` came too late to hold anything, or a Service
+/// came too late to be switched.
+fn beside(o: &Observed, attempt: &Attempt, mut wait: Wait) -> Step {
+    let too_late = || {
         let message = "The candidate serves already, so spec.suspend delays nothing. Abort to go back.";
-        wait.trouble = Some(Trouble::time(Reason::Suspended, message));
-    }
+        o.hotfix.spec.suspend.then(|| Trouble::time(Reason::Suspended, message))
+    };
+    wait.trouble = wait.trouble.or_else(too_late).or_else(|| reaches_both(o, attempt));
     Step::Wait(wait)
+}
+
+/// A Service that was not there when the traffic moved: it selects the pods of both sides.
+fn reaches_both(o: &Observed, attempt: &Attempt) -> Option<Trouble> {
+    let blue = o.recorded_blue(&attempt.blue)?;
+    let known = |service: &Service| attempt.services.iter().any(|record| record.uid == service.uid);
+    let mut late = preflight::selecting(o, blue).into_iter();
+    let late = late.find(|service| !known(service) && !service.selector.contains_key(names::SLOT))?;
+    let message = format!(
+        "Service {} was made after the traffic had moved, so it reaches both versions until the patched image is in {}.",
+        late.name, blue.name
+    );
+    Some(Trouble::time(Reason::ServiceChanged, message))
 }
 
 /// The candidate is dead.
@@ -88,9 +107,19 @@ pub fn none_ready() -> End {
     End::new(Reason::VerificationFailed, "No pod of the candidate is ready any more.")
 }
 
-/// There is nothing left to switch.
-pub fn services_gone() -> End {
-    End::new(Reason::ServiceChanged, "No Service that the attempt began with is there any more.")
+/// Services are gone: all of them, or one that was made again since, which reaches what whoever made it let it select.
+pub fn services_gone(o: &Observed, attempt: &Attempt) -> Option<End> {
+    let again = attempt
+        .services
+        .iter()
+        .find(|record| o.recorded(record).is_none() && o.services.iter().any(|service| service.name == record.name));
+    if let Some(record) = again {
+        let message =
+            format!("Service {} was deleted and made again after the traffic had begun to move.", record.name);
+        return Some(End::new(Reason::ServiceChanged, message));
+    }
+    let gone = || End::new(Reason::ServiceChanged, "No Service that the attempt began with is there any more.");
+    o.recorded_services(attempt).is_empty().then(gone)
 }
 
 fn unhealthy(pods: &[&Pod], now: Timestamp) -> Option<End> {
@@ -109,11 +138,10 @@ fn unhealthy(pods: &[&Pod], now: Timestamp) -> Option<End> {
 
 /// Somebody may put a selector back. It is set again once; the second time people win.
 fn services_follow(o: &Observed, attempt: &Attempt, slot: &str, now: Timestamp) -> Option<Step> {
-    let services = o.recorded_services(attempt);
-    if services.is_empty() {
-        return Some(interrupt::latch(o, attempt, services_gone(), now));
+    if let Some(end) = services_gone(o, attempt) {
+        return Some(interrupt::latch(o, attempt, end, now));
     }
-    services.into_iter().find_map(|service| follows(o, attempt, service, slot, now))
+    o.recorded_services(attempt).into_iter().find_map(|service| follows(o, attempt, service, slot, now))
 }
 
 fn follows(o: &Observed, attempt: &Attempt, service: &Service, slot: &str, now: Timestamp) -> Option<Step> {

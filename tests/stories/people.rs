@@ -257,6 +257,26 @@ fn a_selector_put_back_twice_ends_the_attempt() {
 }
 
 #[test]
+fn one_of_two_services_made_again_from_git_ends_the_attempt() {
+    Story::of("One of two Services is deleted and made again as it is in Git while the candidate serves: it reaches both versions")
+        .given("Another Service, web-internal, selects the same pods.", |w: &mut World| w.add_service("web-internal"))
+        .when(verifying, "Service web-internal is deleted and made again as it is in Git", |w: &mut World| {
+            w.add_service("web-internal");
+        })
+        .tell("one_of_two_made_again");
+}
+
+#[test]
+fn a_service_that_comes_while_the_candidate_serves_is_told() {
+    let told = Story::of("Another Service of the workload is made while the candidate serves")
+        .when(verifying, "the owner makes Service web-internal, which selects the same pods", |w: &mut World| {
+            w.add_service("web-internal");
+        })
+        .tell("service_made_verifying");
+    assert!(told.text.contains("reaches both versions"), "{}", told.text);
+}
+
+#[test]
 fn a_replica_set_that_the_deployment_adopts_is_told() {
     let told =
         Story::of("Somebody takes the owner off the candidate's ReplicaSet, and the user's Deployment adopts it")

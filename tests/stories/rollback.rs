@@ -102,7 +102,7 @@ fn a_soak_is_counted_anew_when_the_operator_dies_in_it() {
             .when(soaking, "the operator dies, and another begins", World::crash)
             .tell("soak_anew_after_a_crash");
     assert_eq!(believed_after(&told, |attempt| attempt.converged_at.unwrap()), 180 + 300);
-    assert!(told.text.contains("the operator that looks was started only then"), "{}", told.text);
+    assert!(told.text.contains("the operator that leads began to look only then"), "{}", told.text);
 }
 
 #[test]
@@ -114,6 +114,22 @@ fn a_soak_is_counted_anew_when_its_check_is_changed() {
         .tell("soak_anew_after_a_changed_check");
     assert_eq!(believed_after(&told, |attempt| attempt.converged_at.unwrap()), 180 + 300);
     assert!(told.text.contains("check deep-health was not asked before as it is now"), "{}", told.text);
+}
+
+#[test]
+fn another_policy_in_the_soak_is_told_and_costs_the_soak_until_then() {
+    let told = Story::of(
+        "Somebody gives the namespace another policy, with no check and a soak of a minute, while the candidate serves",
+    )
+    .when(soaking, "policy fast applies to the namespace", |w: &mut World| {
+        let policy = w.policy.as_mut().unwrap();
+        policy.name = "fast".into();
+        policy.spec.gates.verify.clear();
+        policy.spec.soak = std::time::Duration::from_secs(60).try_into().unwrap();
+    })
+    .tell("policy_changed_verifying");
+    assert_eq!(believed_after(&told, |attempt| attempt.unchecked.unwrap().until.unwrap()), 60);
+    assert_eq!(told.world.hotfix().unwrap().status.attempt.as_ref().unwrap().policy, "fast");
 }
 
 fn the_check_goes(world: &mut World) {

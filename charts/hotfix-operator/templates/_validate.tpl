@@ -25,8 +25,9 @@
 {{- fail (printf "podLabels: %q is in commonLabels too, which the pods have as well: write it once." $key) }}
 {{- end }}
 {{- end }}
-{{- $limits := default dict .Values.resources.limits }}
-{{- range $name, $asked := default dict .Values.resources.requests }}
+{{- $resources := default dict .Values.resources }}
+{{- $limits := default dict $resources.limits }}
+{{- range $name, $asked := default dict $resources.requests }}
 {{- $limit := get $limits $name }}
 {{- if and (hasKey $limits $name) (gt (float64 (include "hotfix.quantity" $asked)) (float64 (include "hotfix.quantity" $limit))) }}
 {{- fail (printf "resources.requests.%s: %v is more than the limit of %v: raise resources.limits.%s, or ask for less." $name $asked $limit $name) }}

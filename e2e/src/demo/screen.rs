@@ -99,7 +99,10 @@ impl Screen {
             Place::OwnCluster => tell!("Remove it: make down"),
             Place::CurrentContext(_) => {
                 tell!(
-                    "Remove it: kubectl delete namespace {}; helm uninstall hotfix-operator -n hotfix-system",
+                    "Remove it: kubectl delete namespace {}; helm uninstall hotfix-operator -n hotfix-system; \
+                     kubectl delete namespace hotfix-system; \
+                     kubectl delete crd securityhotfixes.securityhotfix.dev hotfixreports.securityhotfix.dev \
+                     securitychecks.securityhotfix.dev hotfixpolicies.securityhotfix.dev",
                     super::NAMESPACE
                 );
             }

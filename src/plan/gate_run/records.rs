@@ -32,12 +32,18 @@ pub(super) fn records(gate: Gate, ran: &[(&str, Ran)], attempt: &Attempt, now: T
             records.push(blank);
             continue;
         }
+        // What is said is said of the candidate; where only the running images' reports could be read, it is of none of them.
+        let first = |subject: &str| gate != Gate::Scan || attempt.images.iter().any(|image| image.image == subject);
+        let told_apart = !outcome.evidence.first().is_some_and(|evidence| first(&evidence.subject));
+        if told_apart {
+            records.push(blank.clone());
+        }
         for (nth, evidence) in outcome.evidence.iter().enumerate() {
             let counts = evidence.counts;
             let told = format!("{counts}.");
             records.push(VerdictRecord {
                 subject: Some(shorten(&evidence.subject, 256)),
-                message: if nth == 0 { outcome.message.clone() } else { told },
+                message: if nth == 0 && !told_apart { outcome.message.clone() } else { told },
                 evidence: evidence.sha256.clone(),
                 tool: evidence.tool.as_ref().map(|tool| shorten(tool, 256)),
                 ..blank.clone()
