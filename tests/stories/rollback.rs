@@ -125,7 +125,7 @@ fn another_policy_in_the_soak_is_told_and_costs_the_soak_until_then() {
         let policy = w.policy.as_mut().unwrap();
         policy.name = "fast".into();
         policy.spec.gates.verify.clear();
-        policy.spec.soak = std::time::Duration::from_secs(60).try_into().unwrap();
+        policy.spec.soak = std::time::Duration::from_secs(60).into();
     })
     .tell("policy_changed_verifying");
     assert_eq!(believed_after(&told, |attempt| attempt.unchecked.unwrap().until.unwrap()), 60);
