@@ -144,7 +144,8 @@ pub const GARBLES: &[Garble] = &[
         How::Merge(|_| json!({"spec": {"template": {"metadata": {"annotations": {"x.example/y": "z"}}}}})),
     ),
     cutting("deleted", On::Green, GREEN, How::Delete),
-    garble("owner removed", On::GreenSet, GREEN, NO_OWNER),
+    // The user's Deployment may adopt it, and scales down what is not its newest.
+    cutting("owner removed", On::GreenSet, GREEN, NO_OWNER),
     garble("template hash changed", On::GreenSet, GREEN, label_is!("pod-template-hash", "zzzz")),
     garble("revision removed", On::GreenSet, GREEN, annotation_is!("deployment.kubernetes.io/revision", NONE)),
     cutting("slot removed", On::GreenPods, GREEN, label_is!(SLOT, NONE)),
