@@ -144,28 +144,18 @@ impl std::fmt::Display for PodStreak<'_> {
 pub fn judge(check: &HttpCheck, pods: &[PodStreak<'_>]) -> CheckState {
     let failed: Vec<PodStreak<'_>> = pods.iter().filter(|pod| pod.failures >= check.failures.max(1)).copied().collect();
     if !failed.is_empty() {
-        let message = format!(
-            "Of {} of the candidate, {} did not answer {} as wanted {} in a row: {}.",
-            counted(pods.len(), "pod"),
-            failed.len(),
-            place(check),
-            counted(check.failures.max(1), "time"),
-            listed(&failed, SHOWN)
-        );
-        return CheckState::Done(CheckOutcome::new(Verdict::Fail, &message, evidence(check, pods)));
+        let times = counted(check.failures.max(1), "time");
+        return fails(check, pods, &failed, &format!("did not answer {} as wanted {times} in a row", place(check)));
     }
     let most = unsettled_max(check);
     let wavering: Vec<PodStreak<'_>> = pods.iter().filter(|pod| pod.unsettled >= most).copied().collect();
     if !wavering.is_empty() {
-        let message = format!(
-            "Of {} of the candidate, {} answered {} now well and now badly, and in {most} answers never well {} in a row: {}.",
-            counted(pods.len(), "pod"),
-            wavering.len(),
-            place(check),
-            counted(check.successes.max(1), "time"),
-            listed(&wavering, SHOWN)
+        let times = counted(check.successes.max(1), "time");
+        let did = format!(
+            "answered {} now well and now badly, and in {most} answers never well {times} in a row",
+            place(check)
         );
-        return CheckState::Done(CheckOutcome::new(Verdict::Fail, &message, evidence(check, pods)));
+        return fails(check, pods, &wavering, &did);
     }
     let awaited: Vec<PodStreak<'_>> =
         pods.iter().filter(|pod| pod.successes < check.successes.max(1)).copied().collect();
@@ -189,6 +179,13 @@ pub fn judge(check: &HttpCheck, pods: &[PodStreak<'_>]) -> CheckState {
     let times = counted(check.successes.max(1), "time");
     let message = format!("{all} {} as wanted, {times} in a row or more.", place(check));
     CheckState::Done(CheckOutcome::new(Verdict::Pass, &message, evidence(check, pods)))
+}
+
+/// The failure of these pods of all, by what they did.
+fn fails(check: &HttpCheck, all: &[PodStreak<'_>], these: &[PodStreak<'_>], did: &str) -> CheckState {
+    let (pods, shown) = (counted(all.len(), "pod"), listed(these, SHOWN));
+    let message = format!("Of {pods} of the candidate, {} {did}: {shown}.", these.len());
+    CheckState::Done(CheckOutcome::new(Verdict::Fail, &message, evidence(check, all)))
 }
 
 fn place(check: &HttpCheck) -> String {

@@ -10,8 +10,8 @@ use crate::gates::{clause, http};
 
 use super::decision::Note;
 use super::observed::{Check, Observed, Policy};
-use super::stage;
 use super::step::{Step, Trouble};
+use super::{stage, unchecked};
 
 /// Why a policy cannot be carried out, which a person has to mend.
 pub struct Unusable {
@@ -53,8 +53,7 @@ pub fn changed(o: &Observed, attempt: &Attempt, now: Timestamp) -> Option<Step> 
     let mut under = Attempt { policy: policy.name.clone(), ..attempt.clone() };
     if attempt.converged_at.is_some() {
         let at = Moment::new(now);
-        let since =
-            attempt.unchecked.filter(|unchecked| unchecked.until.is_none()).map_or(at, |unchecked| unchecked.since);
+        let since = unchecked::open(attempt).map_or(at, |unchecked| unchecked.since);
         under.unchecked = Some(Unchecked { since, until: Some(at) });
     }
     Some(stage::record(o, under, vec![Note::warning(Reason::PolicyChanged, "Wait", text)]))

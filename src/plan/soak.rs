@@ -9,7 +9,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use crate::api::time::{Moment, after, elapsed, positive, second};
-use crate::api::{Attempt, Gate};
+use crate::api::{Attempt, Gate, GateCheck};
 use crate::findings::text::clean;
 
 use super::observed::{Observed, Policy};
@@ -53,7 +53,7 @@ pub fn count(o: &Observed, attempt: &Attempt, now: Timestamp) -> Count {
 
 /// The HTTP checks of the verification, as they are now, and from when on each has been asked.
 fn asked<'a>(o: &'a Observed, attempt: &'a Attempt) -> impl Iterator<Item = (&'a str, Moment)> {
-    let verify = o.policy.as_ref().map_or(&[][..], |policy| &policy.spec.gates.verify);
+    let verify = verify(o);
     let probes = o.evidence.probes.iter();
     probes.filter(move |probe| probe.attempt == attempt.number && probe.gate == Gate::Verify).filter_map(move |probe| {
         let (name, generation) = &probe.check;
@@ -63,10 +63,13 @@ fn asked<'a>(o: &'a Observed, attempt: &'a Attempt) -> impl Iterator<Item = (&'a
     })
 }
 
+fn verify(o: &Observed) -> &[GateCheck] {
+    o.policy.as_ref().map_or(&[], |policy| &policy.spec.gates.verify)
+}
+
 /// Whether any check goes on for the whole soak: a test runs once.
 pub fn is_asked(o: &Observed) -> bool {
-    let verify = o.policy.as_ref().map_or(&[][..], |policy| &policy.spec.gates.verify);
-    verify.iter().any(|entry| o.checks.get(&entry.check).is_some_and(|check| check.spec.http.is_some()))
+    verify(o).iter().any(|entry| o.checks.get(&entry.check).is_some_and(|check| check.spec.http.is_some()))
 }
 
 impl Count {

@@ -58,7 +58,8 @@ pub fn told(o: &Observed, attempt: Option<&Attempt>) -> Option<Trouble> {
     policy::usable(o).err().map(|why| trouble(unchecked.since, &why))
 }
 
-fn open(attempt: &Attempt) -> Option<Unchecked> {
+/// The time that is not over yet.
+pub fn open(attempt: &Attempt) -> Option<Unchecked> {
     attempt.unchecked.filter(|unchecked| unchecked.until.is_none())
 }
 
