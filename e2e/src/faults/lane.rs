@@ -189,7 +189,8 @@ impl Lane<'_> {
         run.violations.extend(self.shared.watcher.gaps());
         run.end = ending::end(&self.shared.watcher.now(&self.name));
         if let Some(reference) = reference {
-            run.violations.extend(ending::differences("", &reference.end, &run.end));
+            let compared = |end| ending::compared(end, &order.plans);
+            run.violations.extend(ending::differences("", &compared(&reference.end), &compared(&run.end)));
             run.violations.extend(ending::miscounted(&reference.counts, &run.writes, &order.plans));
         }
         phases.ended("judging");
