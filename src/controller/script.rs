@@ -116,6 +116,7 @@ pub fn picture(generation: i64) -> Observed {
         namespace: Namespace::default(),
         policy: None,
         checks: BTreeMap::new(),
+        unread: None,
         blue: None,
         green: None,
         replica_sets: vec![],

@@ -251,6 +251,7 @@ impl Observer {
             namespace: setup.namespace,
             policy: setup.policy,
             checks: setup.checks,
+            unread: setup.unread,
             blue,
             green,
             claim,

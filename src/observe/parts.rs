@@ -49,12 +49,20 @@ impl Stage {
         self,
         reading: impl Future<Output = Result<T, ObserveError>>,
     ) -> Result<T, ObserveError> {
+        self.noting(reading).await.map(|(found, _)| found)
+    }
+
+    /// Does the same, and gives the reason beside what was read where it counts as nothing there.
+    async fn noting<T: Default>(
+        self,
+        reading: impl Future<Output = Result<T, ObserveError>>,
+    ) -> Result<(T, Option<String>), ObserveError> {
         match (self, reading.await) {
             (Self::Moving | Self::Leaving, Err(error)) if error.needs_a_person() => {
                 warn!(%error, "looked on without it, since traffic may have moved");
-                Ok(T::default())
+                Ok((T::default(), Some(error.to_string())))
             }
-            (_, answer) => answer,
+            (_, answer) => answer.map(|found| (found, None)),
         }
     }
 }
@@ -65,6 +73,8 @@ pub(super) struct Setup {
     pub(super) policy: Option<Policy>,
     /// The checks that the policy names and that exist.
     pub(super) checks: BTreeMap<String, Check>,
+    /// Why some of this could not be read, where the look goes on without.
+    pub(super) unread: Option<String>,
     /// What every check declares of its report, also one that the policy names no more.
     pub(super) declared: BTreeMap<String, Declared>,
 }
@@ -88,19 +98,19 @@ pub(super) async fn setup(reads: Reads<'_>, stage: Stage) -> Result<Setup, Obser
         match stage {
             Stage::Leaving => Ok(Default::default()),
             Stage::Untouched | Stage::Moving => tokio::try_join!(
-                stage.tolerating(reads.all(reads::POLICIES, Which::All)),
-                stage.tolerating(reads.all(reads::CHECKS, Which::All)),
+                stage.noting(reads.all(reads::POLICIES, Which::All)),
+                stage.noting(reads.all(reads::CHECKS, Which::All)),
             ),
         }
     };
     let namespace = reads.one(reads::NAMESPACES, reads.namespace);
-    let (namespace, (policies, checks)) = tokio::try_join!(namespace, written)?;
+    let (namespace, ((policies, no_policies), (checks, no_checks))) = tokio::try_join!(namespace, written)?;
     // A namespace that is gone is one whose deletion has come to its end.
     let namespace = namespace.map_or(Namespace { terminating: true, policy: None }, |object| read::namespace(&object));
     let wanted = namespace.policy.as_deref().unwrap_or(names::DEFAULT_POLICY);
     let chosen = policies.iter().find(|policy| text(policy, "/metadata/name") == Some(wanted));
     let policy = chosen.map(|object| read_own(reads::POLICIES, object, read::policy)).transpose();
-    let policy = stage.tolerating(ready(policy)).await?;
+    let (policy, no_policy) = stage.noting(ready(policy)).await?;
     let checks: BTreeMap<String, Value> =
         checks.into_iter().map(|check| (word(&check, "/metadata/name"), check)).collect();
     // A check that cannot be read declares nothing; where the policy names it, that is said.
@@ -109,8 +119,9 @@ pub(super) async fn setup(reads: Reads<'_>, stage: Stage) -> Result<Setup, Obser
         Some((name.clone(), Declared::of(Some(&check.spec))))
     });
     let declared = declared.collect();
-    let checks = stage.tolerating(ready(named_checks(policy.as_ref(), &checks))).await?;
-    Ok(Setup { namespace, policy, checks, declared })
+    let (checks, no_check) = stage.noting(ready(named_checks(policy.as_ref(), &checks))).await?;
+    let unread = no_policies.or(no_checks).or(no_policy).or(no_check);
+    Ok(Setup { namespace, policy, checks, unread, declared })
 }
 
 fn named_checks(
@@ -308,6 +319,12 @@ mod tests {
         assert!(Stage::Untouched.tolerating(ready(denied())).await.is_err());
         assert!(Stage::Moving.tolerating(ready(denied())).await.is_ok_and(|found| found.is_empty()));
         assert!(Stage::Leaving.tolerating(ready(denied())).await.is_ok());
+    }
+
+    #[tokio::test]
+    async fn what_could_not_be_read_is_not_taken_for_what_is_not_there() {
+        assert_eq!(Stage::Moving.noting(ready(denied())).await.unwrap(), (Vec::new(), Some("no".to_owned())));
+        assert_eq!(Stage::Moving.noting(ready(Ok(vec![json!(1)]))).await.unwrap(), (vec![json!(1)], None));
     }
 
     #[tokio::test]

@@ -32,6 +32,11 @@ impl Unusable {
         Self { reason: Reason::CheckInvalid, what: clause(why).to_owned(), remedy: None }
     }
 
+    /// Policies or checks that the operator could not read; `why` tells what to do.
+    fn unread(why: &str) -> Self {
+        Self { reason: Reason::ApiRefused, what: clause(why).to_owned(), remedy: None }
+    }
+
     /// What is so, as a clause without its end.
     pub fn what(&self) -> &str {
         &self.what
@@ -61,6 +66,9 @@ pub fn changed(o: &Observed, attempt: &Attempt, now: Timestamp) -> Option<Step> 
 
 /// The policy of the namespace, if it and the checks it names can be carried out.
 pub fn usable(o: &Observed) -> Result<&Policy, Unusable> {
+    if let Some(why) = &o.unread {
+        return Err(Unusable::unread(why));
+    }
     let policy = o.policy.as_ref().ok_or_else(|| missing(o))?;
     let gates = &policy.spec.gates;
     let all = [(Gate::Scan, &gates.scan), (Gate::Analyze, &gates.analyze), (Gate::Verify, &gates.verify)];

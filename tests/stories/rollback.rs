@@ -136,6 +136,11 @@ fn the_check_goes(world: &mut World) {
     Arc::make_mut(&mut world.checks).remove("deep-health");
 }
 
+fn nothing_may_be_read(world: &mut World) {
+    world.policy = None;
+    world.unread = Some("The operator may not list hotfixpolicies.".into());
+}
+
 fn the_check_is_spoilt(world: &mut World) {
     let check = Arc::make_mut(&mut world.checks).get_mut("deep-health").unwrap();
     check.generation += 1;
@@ -161,7 +166,8 @@ fn a_candidate_that_nothing_can_check_is_taken_back_after_five_minutes() {
 
 #[test]
 fn whatever_keeps_the_candidate_from_being_checked_ends_it_whoever_leads() {
-    let causes: [(crate::story::Act, &str); 3] = [
+    let causes: [(crate::story::Act, &str); 4] = [
+        (nothing_may_be_read, "The operator may not list hotfixpolicies."),
         (|w| w.policy = None, "There is no HotfixPolicy default."),
         (the_check_goes, "Policy default names the check deep-health, which does not exist."),
         (the_check_is_spoilt, "Check deep-health cannot be run: The path /$(ARG_PATH) needs the argument PATH"),

@@ -52,6 +52,7 @@ impl World {
             namespace: Namespace::default(),
             policy: Some(Policy { name: "default".into(), spec: policy() }),
             checks: Arc::new(checks()),
+            unread: None,
             hotfixes: BTreeMap::new(),
             operators: BTreeMap::new(),
             services: BTreeMap::new(),

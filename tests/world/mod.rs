@@ -41,6 +41,8 @@ pub struct World {
     pub namespace: Namespace,
     pub policy: Option<Policy>,
     pub checks: Arc<BTreeMap<String, Check>>,
+    /// Why the operator cannot read policies or checks, where it goes on without.
+    pub unread: Option<String>,
     pub hotfixes: BTreeMap<String, Hotfix>,
     /// What the operator remembers of each hotfix, by its name.
     pub operators: BTreeMap<String, Operator>,

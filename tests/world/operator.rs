@@ -211,6 +211,7 @@ impl World {
             namespace: self.namespace.clone(),
             policy: self.policy.clone(),
             checks: (*self.checks).clone(),
+            unread: self.unread.clone(),
             replica_sets: self
                 .sets
                 .values()

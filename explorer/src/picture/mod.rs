@@ -81,6 +81,7 @@ pub fn picture(view: &View, intern: &Intern) -> Observed {
         namespace: Namespace { terminating: view.rest.terminating, policy: None },
         policy: (!view.rest.unguided).then(|| policy(view.rest.tests)),
         checks: checks().clone(),
+        unread: None,
         blue: (view.rest.blue.here() == 1).then(|| blue(view)),
         green: (view.rest.green.here() == 1).then(|| green(view, side)),
         replica_sets: sets(view, side),

@@ -36,6 +36,8 @@ pub struct Observed {
     pub policy: Option<Policy>,
     /// The checks named by that policy that exist, by name.
     pub checks: BTreeMap<String, Check>,
+    /// Why policies or checks could not be read, where the look went on without them: whole sentences. They may be there.
+    pub unread: Option<String>,
     /// The target Deployment.
     pub blue: Option<Workload>,
     /// The Deployment that has the candidate's name, whoever made it.
