@@ -6,21 +6,24 @@
 
 use std::collections::BTreeMap;
 
-use super::fault::{Fault, LISTS, LOGS, READS, WRITES};
-use super::plan::{Plan, Sites};
+use super::fault::{Fault, LOGS};
+use super::plan::{ALL_WATCHES, Plan, Sites};
 
 /// The most plans in one run. Each may cost it ten seconds, and a gate of the scenarios has ten minutes, a run five.
-const MOST: usize = 10;
+const MOST: usize = 16;
 
 /// At least so many writes lie between two faults of which one is a write's, so that the operator is over the first by then.
 const APART: usize = 3;
 
-/// The last write of the cut-over.
-const CONVERGED: &str = "record converged";
-
-/// How many faults there may be between the hold and the end of the cut-over: what was opened waits for seconds, and no longer. A read
+/// How many faults there may be from the first opening to the last switch: what was opened waits for seconds, and no longer. A read
 /// that fails costs a quarter of a second, any other fault up to three.
 const MOVING_MOST: usize = 3;
+
+/// How many kinds of watches may be disturbed beside other faults: most of what the operator hears comes as it should.
+const STREAMS_MOST: usize = 2;
+
+/// How many kinds of watches are frozen in one run. Each makes it wait up to half a minute again and again, where it has ten.
+const FROZEN_MOST: usize = 4;
 
 /// Where in its scenario's writes a plan's call is.
 #[derive(Debug, Clone, Copy)]
@@ -32,20 +35,53 @@ struct Place {
     brief: bool,
 }
 
+/// What a plan takes up of a run.
+#[derive(Debug, Clone, Copy)]
+enum Takes {
+    /// All of it: a write that waits for the successor's rest, a second operator, every watch there is.
+    All,
+    /// A kind of watches, frozen: nothing beside but other frozen ones.
+    Frozen,
+    /// A kind of watches.
+    Stream,
+    /// One moment.
+    Moment(Place),
+}
+
 /// Plans that share a run.
 #[derive(Debug, Default)]
 struct Group {
     places: Vec<Place>,
+    streams: usize,
+    frozen: usize,
     plans: Vec<Plan>,
 }
 
 impl Group {
-    fn takes(&self, plan: &Plan, place: Place) -> bool {
+    fn takes(&self, plan: &Plan, takes: Takes) -> bool {
+        let fits = match takes {
+            Takes::All => false,
+            Takes::Frozen => self.frozen == self.plans.len() && self.frozen < FROZEN_MOST,
+            Takes::Stream => self.frozen == 0 && self.streams < STREAMS_MOST,
+            Takes::Moment(place) => self.frozen == 0 && self.has_time_for(place),
+        };
+        fits && self.plans.len() < MOST && self.plans.iter().all(|other| other.call != plan.call)
+    }
+
+    fn has_time_for(&self, place: Place) -> bool {
         let moving = || self.places.iter().chain([&place]).filter(|place| place.moving);
         let in_time = moving().count() <= MOVING_MOST && moving().filter(|place| !place.brief).count() <= 1;
-        (!place.moving || in_time)
-            && self.places.iter().all(|other| apart(place, *other))
-            && self.plans.iter().all(|other| other.call != plan.call)
+        (!place.moving || in_time) && self.places.iter().all(|other| apart(place, *other))
+    }
+
+    fn take(&mut self, plan: &Plan, takes: Takes) {
+        match takes {
+            Takes::All => {}
+            Takes::Frozen => self.frozen += 1,
+            Takes::Stream => self.streams += 1,
+            Takes::Moment(place) => self.places.push(place),
+        }
+        self.plans.push(plan.clone());
     }
 }
 
@@ -54,44 +90,62 @@ pub fn grouped(plans: &[Plan], sites: &BTreeMap<String, Sites>) -> Vec<Vec<Plan>
     let mut full = Vec::new();
     let mut open: BTreeMap<&str, Vec<Group>> = BTreeMap::new();
     for plan in plans {
-        let Some(place) = sites.get(&plan.scenario).and_then(|sites| place(plan, sites)) else {
+        let takes = sites.get(&plan.scenario).map_or(Takes::All, |sites| takes(plan, sites));
+        if matches!(takes, Takes::All) {
             full.push(vec![plan.clone()]);
             continue;
-        };
+        }
         let groups = open.entry(&plan.scenario).or_default();
-        let fits = groups.iter().position(|group| group.takes(plan, place));
-        let mut group = fits.map_or_else(Group::default, |at| groups.remove(at));
-        group.places.push(place);
-        group.plans.push(plan.clone());
-        if group.plans.len() == MOST {
-            full.push(group.plans);
-        } else {
-            groups.push(group);
+        match groups.iter_mut().find(|group| group.takes(plan, takes)) {
+            Some(group) => group.take(plan, takes),
+            None => {
+                let mut group = Group::default();
+                group.take(plan, takes);
+                groups.push(group);
+            }
         }
     }
     full.extend(open.into_values().flatten().map(|group| group.plans));
     full
 }
 
-/// Where a plan's call is; `None` where it is to be played alone, since it takes the whole run for itself: a write that waits for the
-/// successor's rest, a second operator, a spoiled log that has a check run once more, a kind of watches.
+/// What a plan takes up of a run of its scenario.
+fn takes(plan: &Plan, sites: &Sites) -> Takes {
+    if plan.fault.is_of_watches() {
+        return match plan.fault {
+            _ if plan.call == ALL_WATCHES => Takes::All,
+            Fault::WatchFrozen => Takes::Frozen,
+            _ => Takes::Stream,
+        };
+    }
+    place(plan, sites).map_or(Takes::All, Takes::Moment)
+}
+
+/// Where a plan's call is; `None` where it is to be played alone.
 fn place(plan: &Plan, sites: &Sites) -> Option<Place> {
-    let is_write = WRITES.contains(&plan.fault);
-    let alone = plan.fault == Fault::Held
-        || LOGS.contains(&plan.fault)
-        || !(is_write || READS.contains(&plan.fault) || LISTS.contains(&plan.fault));
-    if alone {
+    if matches!(plan.fault, Fault::Held | Fault::Handover) {
         return None;
     }
     let find = |call: &str, nth| sites.writes.iter().position(|(name, which)| name == call && *which == nth);
     let (at, write) = match plan.call.split_once(" after ") {
-        Some((_, write)) => (find(write, 1)?, false),
+        // After a log that proves nothing the check is run once more.
+        Some((_, write)) => (find(write, 1)?, LOGS.contains(&plan.fault)),
         None => (find(&plan.call, plan.nth)?, true),
     };
-    let hold = sites.writes.iter().position(|(name, _)| name.starts_with("hold "));
-    let converged = find(CONVERGED, 1);
-    let moving = hold.is_some_and(|hold| hold <= at) && converged.is_none_or(|converged| at <= converged);
+    let moving = is_moving(at, sites);
     Some(Place { at, write, moving, brief: plan.fault == Fault::ReadFails })
+}
+
+/// Whether a place lies between the first opening of a cut-over and its last switch.
+fn is_moving(at: usize, sites: &Sites) -> bool {
+    let is = |place: usize, what: &str| sites.writes.get(place).is_some_and(|(name, _)| name.starts_with(what));
+    let Some(held) = (0..=at).rfind(|place| is(*place, "hold ")) else { return false };
+    let converged = (held..sites.writes.len()).find(|place| is(*place, "record converged"));
+    let mut cut_over = held..converged.unwrap_or(sites.writes.len());
+    // The second rollout of a scenario opens pods too, but they are no sites of their own.
+    let opened = cut_over.clone().find(|place| is(*place, "open ")).unwrap_or(held);
+    let switched = cut_over.rfind(|place| is(*place, "switch "));
+    opened <= at && switched.is_some_and(|switched| at <= switched)
 }
 
 fn apart(one: Place, other: Place) -> bool {
@@ -105,7 +159,8 @@ mod tests {
 
     fn sites() -> BTreeMap<String, Sites> {
         let names = ["add finalizer", "claim", "record begun", "create green", "record staged", "hold web", "open pod"];
-        let names = names.into_iter().chain(["switch web", CONVERGED, "record verified", "seal web", "delete green"]);
+        let names =
+            names.into_iter().chain(["switch web", "record converged", "record verified", "seal web", "delete green"]);
         let writes: Vec<(String, usize)> = names.map(|name| (name.to_owned(), 1)).collect();
         let reads = writes.iter().map(|(name, _)| format!("list pods after {name}")).collect();
         let sites = Sites { writes, reads, changed: Vec::new(), watches: vec!["watch pods".to_owned()] };
@@ -124,7 +179,10 @@ mod tests {
         assert_eq!(members, wanted);
         assert!(groups.len() * 2 < all.len(), "{} groups of {} plans", groups.len(), all.len());
         for group in groups.iter().filter(|group| group.len() > 1) {
-            let places: Vec<Place> = group.iter().map(|plan| place(plan, &sites["happy"]).unwrap()).collect();
+            let of = &sites["happy"];
+            let places: Vec<Place> = group.iter().filter_map(|plan| place(plan, of)).collect();
+            let streams = group.iter().filter(|plan| matches!(takes(plan, of), Takes::Stream)).count();
+            assert!(streams <= STREAMS_MOST && places.len() + streams == group.len(), "{group:?}");
             assert!(group.len() <= MOST);
             let moving = || places.iter().filter(|place| place.moving);
             assert!(moving().count() <= MOVING_MOST, "{group:?}");
@@ -136,13 +194,28 @@ mod tests {
     }
 
     #[test]
+    fn time_is_short_from_the_opening_to_the_switch_of_each_cut_over() {
+        let first = ["record promoting", "hold web", "delete preview", "open pod", "switch web", "record converged"];
+        let second = ["seal web", "hold web", "switch web", "record converged of later", "seal web"];
+        let writes = first.into_iter().chain(second).map(|name| (name.to_owned(), 1)).collect();
+        let sites = Sites { writes, ..Sites::default() };
+        let moving: Vec<usize> = (0..sites.writes.len()).filter(|at| is_moving(*at, &sites)).collect();
+        assert_eq!(moving, [3, 4, 7, 8]);
+    }
+
+    #[test]
     fn what_takes_a_run_for_itself_is_alone() {
         let sites = sites();
-        let words = ["claim#1/hold-past-successor", "record begun#1/handover", "watch pods/freeze", "unknown#1/409"];
+        let words = ["claim#1/hold-past-successor", "record begun#1/handover", "watch all/drop", "unknown#1/409"];
         let plans: Vec<Plan> = words.iter().map(|word| format!("happy/{word}").parse().unwrap()).collect();
         assert!(grouped(&plans, &sites).iter().all(|group| group.len() == 1));
-        let plans: Vec<Plan> =
-            ["claim#1/409", "record staged#1/reset"].map(|word| format!("happy/{word}").parse().unwrap()).into();
-        assert_eq!(grouped(&plans, &sites).len(), 1);
+        let share = |words: &[&str]| {
+            let plans: Vec<Plan> = words.iter().map(|word| format!("happy/{word}").parse().unwrap()).collect();
+            grouped(&plans, &sites).len()
+        };
+        assert_eq!(share(&["claim#1/409", "record staged#1/reset", "watch pods/drop", "watch services/410"]), 1);
+        assert_eq!(share(&["watch pods/freeze", "watch services/freeze"]), 1);
+        assert_eq!(share(&["watch pods/freeze", "watch services/drop", "claim#1/409"]), 2);
+        assert_eq!(share(&["watch pods/coalesce", "watch pods/drop"]), 2);
     }
 }

@@ -7,6 +7,9 @@ use std::str::FromStr;
 use super::dice::Dice;
 use super::fault::{Fault, LISTS, LOGS, READS, WATCHES, WRITES};
 
+/// How every watch is named at once.
+pub const ALL_WATCHES: &str = "watch all";
+
 /// One run with one fault.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Plan {
@@ -84,7 +87,7 @@ impl Sites {
         for call in &self.changed {
             plans.extend(LISTS.into_iter().map(|fault| plan(call, 1, fault)));
         }
-        for kind in self.watches.iter().map(String::as_str).chain(["watch all"]) {
+        for kind in self.watches.iter().map(String::as_str).chain([ALL_WATCHES]) {
             plans.extend(WATCHES.into_iter().map(|fault| plan(kind, 0, fault)));
         }
         plans

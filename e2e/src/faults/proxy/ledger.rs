@@ -90,9 +90,9 @@ impl Ledger {
         }
     }
 
-    /// The fault of a kind of watches has shown, which is played alone.
-    pub fn interfered(&mut self) {
-        self.hits.insert(0);
+    /// The fault of a kind of watches, the plan in this place, has shown.
+    pub fn interfered(&mut self, plan: usize) {
+        self.hits.insert(plan);
     }
 
     /// Those of the plans whose call never came.

@@ -120,7 +120,8 @@ struct State {
     namer: Namer,
     ledger: Ledger,
     holding: bool,
-    cuts: usize,
+    /// How often streams were cut, for each plan.
+    cuts: HashMap<usize, usize>,
     /// What may not be done, until when.
     forbidden: Option<(String, Instant)>,
     /// What each list held when it was answered last.

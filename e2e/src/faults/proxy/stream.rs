@@ -13,9 +13,10 @@ use tokio::sync::mpsc;
 
 use super::{Answer, Call, Cut, Shared};
 use crate::faults::fault::{self, Fault};
+use crate::faults::plan::{ALL_WATCHES, Plan};
 use crate::faults::world::text;
 
-/// How often a stream is cut in one run: often enough that several events are not told, seldom enough that the run ends.
+/// How often the streams of one plan are cut: often enough that several events are not told, seldom enough that the run ends.
 const CUTS_MAX: usize = 6;
 
 /// How long events are gathered before the last of each object is told.
@@ -28,15 +29,16 @@ impl Shared {
     pub(super) async fn watch(self: &Arc<Self>, name: &str, place: usize, call: &Call) -> Result<Answer, Cut> {
         let answer = self.ask(call).await?;
         self.state().ledger.answered(place, answer.status().as_u16());
-        let mut plans = self.script.plans.iter().filter(|plan| plan.fault.is_of_watches());
-        let fault = plans.find(|plan| plan.call == name || plan.call == "watch all").map(|plan| plan.fault);
+        let meets = |plan: &Plan| plan.fault.is_of_watches() && (plan.call == name || plan.call == ALL_WATCHES);
+        let met = self.script.plans.iter().enumerate().find(|(_, plan)| meets(plan));
+        let met = met.map(|(at, plan)| (at, plan.fault));
         let (head, body) = answer.into_parts();
         let (sink, mut source) = mpsc::channel(64);
         let shared = Arc::clone(self);
         tokio::spawn(async move {
             let lines = lines(body.into_data_stream().map(Result::ok));
             tokio::select! {
-                () = shared.pump(fault, lines, &sink) => {}
+                () = shared.pump(met, lines, &sink) => {}
                 // Nobody listens any more.
                 () = sink.closed() => {}
             }
@@ -50,31 +52,34 @@ impl Shared {
         Ok(reply)
     }
 
-    async fn pump(&self, fault: Option<Fault>, lines: impl Stream<Item = Bytes>, sink: &Sink) {
+    /// Lets a stream through as the plan that it meets, told by its place among the plans, says.
+    async fn pump(&self, met: Option<(usize, Fault)>, lines: impl Stream<Item = Bytes>, sink: &Sink) {
+        let (plan, fault) = met.unzip();
+        let plan = plan.unwrap_or_default();
         let mut lines = pin!(lines);
         loop {
             let next = match fault {
-                Some(Fault::WatchCoalesced) => self.gathered(&mut lines).await,
+                Some(Fault::WatchCoalesced) => self.gathered(plan, &mut lines).await,
                 _ => lines.next().await.map(|line| vec![line]),
             };
             if fault == Some(Fault::WatchFrozen) && self.is_frozen() {
                 // Neither an event nor the end of the stream comes through.
-                self.state().ledger.interfered();
+                self.state().ledger.interfered(plan);
                 std::future::pending::<()>().await;
             }
             let Some(told) = next else { return };
             for line in told {
                 match fault {
-                    Some(Fault::WatchDropped) if self.may_cut(&line) => {
+                    Some(Fault::WatchDropped) if self.may_cut(plan, &line) => {
                         let _ = sink.send(Err(Cut)).await;
                         return;
                     }
-                    Some(Fault::WatchGone) if self.may_cut(&line) => {
+                    Some(Fault::WatchGone) if self.may_cut(plan, &line) => {
                         let _ = sink.send(Ok(Frame::data(gone()))).await;
                         return;
                     }
                     Some(Fault::WatchDuplicated) => {
-                        self.state().ledger.interfered();
+                        self.state().ledger.interfered(plan);
                         let _ = sink.send(Ok(Frame::data(line.clone()))).await;
                     }
                     _ => {}
@@ -91,20 +96,20 @@ impl Shared {
         self.state().ledger.committed("record begun") > 0
     }
 
-    fn may_cut(&self, line: &Bytes) -> bool {
+    fn may_cut(&self, plan: usize, line: &Bytes) -> bool {
         let event: Value = serde_json::from_slice(line).unwrap_or_default();
         let mut state = self.state();
-        let cut =
-            state.cuts < CUTS_MAX && text(&event, "/type") != "BOOKMARK" && state.ledger.committed("record begun") > 0;
+        let cuts = state.cuts.get(&plan).copied().unwrap_or(0);
+        let cut = cuts < CUTS_MAX && text(&event, "/type") != "BOOKMARK" && state.ledger.committed("record begun") > 0;
         if cut {
-            state.cuts += 1;
-            state.ledger.interfered();
+            state.cuts.insert(plan, cuts + 1);
+            state.ledger.interfered(plan);
         }
         cut
     }
 
     /// What comes within a while, of each object only the last.
-    async fn gathered(&self, lines: &mut (impl Stream<Item = Bytes> + Unpin)) -> Option<Vec<Bytes>> {
+    async fn gathered(&self, plan: usize, lines: &mut (impl Stream<Item = Bytes> + Unpin)) -> Option<Vec<Bytes>> {
         let mut told: Vec<(String, Bytes)> = Vec::new();
         let first = lines.next().await?;
         told.push((uid(&first), first));
@@ -114,7 +119,7 @@ impl Shared {
             told.retain(|(known, _)| *known != uid);
             told.push((uid, line));
         }
-        self.state().ledger.interfered();
+        self.state().ledger.interfered(plan);
         Some(told.into_iter().map(|(_, line)| line).collect())
     }
 }
