@@ -10,7 +10,7 @@ use hotfix_e2e::faults::watcher::Watcher;
 use hotfix_e2e::faults::world::{Kind, World, condition, list, text};
 use hotfix_e2e::rights::{Right, needed, request};
 use securityhotfix::api::rbac::Reach;
-use tokio::sync::OwnedMutexGuard;
+use tokio::sync::{OwnedMutexGuard, watch};
 
 use super::roles::{Before, Roles};
 
@@ -78,6 +78,8 @@ pub struct Taker {
     done: Mutex<Vec<Taken>>,
     troubles: Mutex<Vec<String>>,
     turn: Arc<tokio::sync::Mutex<()>>,
+    /// The right that is about to be away. Calls that need it wait meanwhile: one that came through could be the last.
+    going: watch::Sender<Option<Right>>,
     proxy: OnceLock<Arc<Proxy>>,
 }
 
@@ -91,6 +93,7 @@ impl Taker {
             done: Mutex::default(),
             troubles: Mutex::default(),
             turn: Arc::default(),
+            going: watch::Sender::new(None),
             proxy: OnceLock::new(),
         })
     }
@@ -126,6 +129,8 @@ impl Taker {
         let Some(right) = request(&method, &path, &query).and_then(|(verb, it)| needed(verb, &it, places)) else {
             return;
         };
+        // The sender lives as long as this does.
+        let _ = self.going.subscribe().wait_for(|going| going.as_ref() != Some(&right)).await;
         if !self.wants(&right) {
             return;
         }
@@ -137,9 +142,17 @@ impl Taker {
         } else {
             Some(Arc::clone(&self.turn).lock_owned().await)
         };
-        let Some((turn, taking)) = turn.and_then(|turn| Some((turn, self.next(&right)?))) else { return };
+        let Some(turn) = turn else { return };
+        self.going.send_replace(Some(right.clone()));
+        if let Some(taking) = self.next(&right) {
+            Arc::clone(&self).take(taking, place, turn).await;
+        }
+        self.going.send_replace(None);
+    }
+
+    async fn take(self: Arc<Self>, taking: Taking, place: usize, turn: OwnedMutexGuard<()>) {
         let said = self.said().len();
-        match self.roles.take(&right).await {
+        match self.roles.take(&taking.right).await {
             Ok(before) => drop(tokio::spawn(Arc::clone(&self).follow(taking, before, (place, said), turn))),
             Err(why) => locked(&self.troubles).push(why),
         }
