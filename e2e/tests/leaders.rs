@@ -5,6 +5,8 @@
 
 #[path = "suites/handovers.rs"]
 mod handovers;
+#[path = "suites/storms.rs"]
+mod storms;
 #[path = "suites/telling.rs"]
 #[allow(dead_code)] // What the rollouts ask at their end; not all of it is asked here.
 mod telling;
@@ -14,5 +16,5 @@ mod zombies;
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    hotfix_e2e::lab::play("leaders", &[handovers::SCENARIOS, zombies::SCENARIOS])
+    hotfix_e2e::lab::play("leaders", &[handovers::SCENARIOS, zombies::SCENARIOS, storms::SCENARIOS])
 }

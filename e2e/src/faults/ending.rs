@@ -140,11 +140,19 @@ pub fn end(world: &World) -> Value {
 }
 
 /// An end as it is compared under these plans. Where policies or checks may not be read while the candidate serves, nothing can check
-/// it meanwhile, and the attempt's record keeps from when to when.
+/// it meanwhile, and the attempt's record keeps from when to when. A scan that fails ends the attempt, and the running image's, whose
+/// log was spoiled and which would have been run again, has no verdict then.
 pub fn compared(end: &Value, plans: &[Plan]) -> Value {
     let read =
         |plan: &Plan| plan.call.starts_with("list hotfixpolicies") || plan.call.starts_with("list securitychecks");
     let mut end = end.clone();
+    if plans.iter().any(|plan| plan.fault.spoils_a_log()) {
+        for hotfix in end["hotfixes"].as_object_mut().into_iter().flat_map(|all| all.values_mut()) {
+            if let Some(verdicts) = hotfix["verdicts"].as_array_mut() {
+                verdicts.dedup();
+            }
+        }
+    }
     if plans.iter().any(|plan| plan.fault == Fault::Forbidden && read(plan)) {
         for hotfix in end["hotfixes"].as_object_mut().into_iter().flat_map(|all| all.values_mut()) {
             if let Some(has) = hotfix["has"].as_array_mut() {
@@ -314,6 +322,15 @@ mod tests {
         }
         assert_eq!(compared(&with, &plan("pods")), with);
         assert_eq!(compared(&with, &["happy/list securitychecks after hold web#1/fail".parse().unwrap()]), with);
+    }
+
+    #[test]
+    fn a_scan_whose_log_was_spoiled_may_have_no_verdict_beside_one_that_failed() {
+        let end = |verdicts: Value| json!({"hotfixes": {"fix": {"verdicts": verdicts}}});
+        let (one, two) = (end(json!(["scan trivy Fail"])), end(json!(["scan trivy Fail", "scan trivy Fail"])));
+        let plan = |fault: &str| [format!("scan-fails/read log after claim#1/{fault}").parse::<Plan>().unwrap()];
+        assert_eq!(compared(&two, &plan("cut")), one);
+        assert_eq!(compared(&two, &plan("fail")), two);
     }
 
     #[test]

@@ -18,7 +18,7 @@ use super::mutant::Mutant;
 use super::operator::Operators;
 use super::people::{People, is_restless};
 use super::plan::{Plan, Sites};
-use super::proxy::{Hooks, Ledger, Proxy, Script};
+use super::proxy::{Ledger, Proxy, Script};
 use super::replies::REGISTRY;
 use super::scenario::{HOTFIX, Scenario};
 use super::watcher::Watcher;
@@ -209,7 +209,7 @@ impl Lane<'_> {
                 let people = people.clone();
                 async move { people.make(happens).await.map_err(|error| error.to_string()) }.boxed()
             }),
-            hooks: Hooks::default(),
+            ..Script::default()
         };
         self.launch(script, true).await
     }
@@ -303,7 +303,7 @@ impl Lane<'_> {
 }
 
 /// A command cannot be cloned; another with the same words and variables can be made.
-fn copy(command: &std::process::Command) -> std::process::Command {
+pub fn copy(command: &std::process::Command) -> std::process::Command {
     let mut copy = std::process::Command::new(command.get_program());
     copy.args(command.get_args());
     for (name, value) in command.get_envs() {

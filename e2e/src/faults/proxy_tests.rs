@@ -3,7 +3,6 @@
 use std::convert::Infallible;
 use std::process::Command;
 
-use futures::FutureExt;
 use http_body_util::StreamBody;
 use hyper::body::Frame;
 use kube::Config;
@@ -73,14 +72,7 @@ async fn stage(plan: &str) -> Stage {
     });
     let operators = Arc::new(Operators::new(start, &folder.path().join("log")).unwrap());
     operators.start().await;
-    let script = Script {
-        plans: plan.parse().into_iter().collect(),
-        moves: &[],
-        vulnerable: &[],
-        mutant: None,
-        mover: Box::new(|_| async { Ok(()) }.boxed()),
-        hooks: Hooks::default(),
-    };
+    let script = Script { plans: plan.parse().into_iter().collect(), ..Script::default() };
     let proxy = Proxy::start(client(address), Arc::clone(&operators), script).await.unwrap();
     let client = client(proxy.address());
     Stage { proxy, operators, client, reached, _folder: folder }

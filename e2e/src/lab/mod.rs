@@ -35,6 +35,7 @@ mod production;
 mod programs;
 pub mod registries;
 mod scene;
+mod storm;
 mod suite;
 mod tls;
 mod tokens;
@@ -55,6 +56,7 @@ pub use production::Production;
 pub(crate) use programs::cargo;
 pub use programs::{Profile, Programs, operator, repository};
 pub use scene::{Clients, PolicyOptions, Scene, Workload};
+pub use storm::{Stormy, Weathered};
 pub use suite::{How, Scenario, play};
 pub use writes::Writes;
 

@@ -2,8 +2,9 @@
 //! any moment, and one of its requests can be held on the way to the API server.
 
 use std::fs::File;
-use std::path::PathBuf;
-use std::process::{ExitStatus, Stdio};
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::process::{Command, ExitStatus, Stdio};
 use std::time::Duration;
 
 use k8s_openapi::api::authentication::v1::{TokenRequest, TokenRequestSpec};
@@ -47,27 +48,10 @@ impl Outsider {
         let cluster = lab.cluster().ok_or_else(|| LabError::Unfit("only beside a local cluster".to_owned()))?;
         let gate = Gate::open(in_the_operators_name(&cluster.kubeconfig(), client).await?, chooses).await?;
         let folder = std::env::temp_dir().join(format!("hotfix-outsider-{}", std::process::id()));
-        let what = || format!("preparing {}", folder.display());
-        std::fs::create_dir_all(&folder).asked(what)?;
-        let config = json!({
-            "apiVersion": "v1", "kind": "Config", "current-context": "gate",
-            "clusters": [{"name": "gate", "cluster": {"server": format!("http://{}", gate.address())}}],
-            "users": [{"name": "gate", "user": {}}],
-            "contexts": [{"name": "gate", "context": {"cluster": "gate", "user": "gate"}}],
-        });
-        let registries = json!([{"host": lab.ground().registry(), "plainHttp": true}]);
-        std::fs::write(folder.join("kubeconfig"), config.to_string()).asked(what)?;
-        std::fs::write(folder.join("registries"), registries.to_string()).asked(what)?;
-        let log = File::create(folder.join("log")).asked(what)?;
-        let mut command = cluster.command(&lab.images().programs().operator);
+        let mut command = beside(lab, &folder, gate.address()).await?;
+        let log = File::create(folder.join("log")).asked(|| format!("preparing {}", folder.display()))?;
         command
-            .args(["run", "--leader-election", "--lease-name", LEASE, "--lease-namespace", OPERATOR_NAMESPACE])
-            .args(["--checks-namespace", CHECKS_NAMESPACE, "--image", lab.images().operator().await?.as_str()])
-            .args(["--listen", "127.0.0.1:0", "--registries"])
-            .arg(folder.join("registries"))
-            .env("KUBECONFIG", folder.join("kubeconfig"))
-            .env("POD_NAME", OUTSIDER)
-            .env("LOG", "info,securityhotfix=debug")
+            .args(["--leader-election", "--lease-name", LEASE, "--lease-namespace", OPERATOR_NAMESPACE])
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(log);
@@ -118,8 +102,34 @@ impl Drop for Outsider {
     }
 }
 
+/// The command of an operator that runs beside the cluster and reaches the API server by this address, which lends it the
+/// operator's rights. Its files are in `folder`.
+pub(super) async fn beside(lab: &Lab, folder: &Path, api: SocketAddr) -> Result<Command, LabError> {
+    let cluster = lab.cluster().ok_or_else(|| LabError::Unfit("only beside a local cluster".to_owned()))?;
+    let what = || format!("preparing {}", folder.display());
+    std::fs::create_dir_all(folder).asked(what)?;
+    let config = json!({
+        "apiVersion": "v1", "kind": "Config", "current-context": "gate",
+        "clusters": [{"name": "gate", "cluster": {"server": format!("http://{api}")}}],
+        "users": [{"name": "gate", "user": {}}],
+        "contexts": [{"name": "gate", "context": {"cluster": "gate", "user": "gate"}}],
+    });
+    let registries = json!([{"host": lab.ground().registry(), "plainHttp": true}]);
+    std::fs::write(folder.join("kubeconfig"), config.to_string()).asked(what)?;
+    std::fs::write(folder.join("registries"), registries.to_string()).asked(what)?;
+    let mut command = cluster.command(&lab.images().programs().operator);
+    command
+        .args(["run", "--checks-namespace", CHECKS_NAMESPACE, "--image", lab.images().operator().await?.as_str()])
+        .args(["--listen", "127.0.0.1:0", "--registries"])
+        .arg(folder.join("registries"))
+        .env("KUBECONFIG", folder.join("kubeconfig"))
+        .env("POD_NAME", OUTSIDER)
+        .env("LOG", "info,securityhotfix=debug");
+    Ok(command)
+}
+
 /// A client with the rights of the operator's service account and no pod behind it.
-async fn in_the_operators_name(kubeconfig: &std::path::Path, client: &Client) -> Result<Client, LabError> {
+pub(super) async fn in_the_operators_name(kubeconfig: &std::path::Path, client: &Client) -> Result<Client, LabError> {
     let accounts = Api::<ServiceAccount>::namespaced(client.clone(), OPERATOR_NAMESPACE);
     let spec = TokenRequestSpec { expiration_seconds: Some(TOKEN_SECONDS), ..TokenRequestSpec::default() };
     let wish = TokenRequest { spec, ..TokenRequest::default() };

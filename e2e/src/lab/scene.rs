@@ -111,6 +111,11 @@ impl Clients<'_> {
 }
 
 impl<'a> Scene<'a> {
+    /// Another scene of the same lab, beside this one.
+    pub async fn beside(&self, namespace: &str) -> Result<Self, LabError> {
+        Self::set(self.lab, namespace).await
+    }
+
     /// Makes the namespace, anew if it is there. Its policy is the one of its own name.
     pub(super) async fn set(lab: &'a Lab, namespace: &str) -> Result<Self, LabError> {
         let client = lab.ground().client().await?;

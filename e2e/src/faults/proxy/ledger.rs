@@ -71,6 +71,13 @@ impl Ledger {
         (self.entries.len() - 1, met.and_then(|met| plans.get(met)).map(|plan| plan.fault))
     }
 
+    /// Which of the writes that came for the first time the call in this place is, from 0; `None` for any other call.
+    pub fn is_new(&self, place: usize) -> Option<usize> {
+        let new = |entry: &Entry| entry.name.class == Class::Write && entry.nth == 1;
+        self.entries.get(place).filter(|entry| new(entry))?;
+        Some(self.entries.iter().take(place).filter(|entry| new(entry)).count())
+    }
+
     /// The API server answered. Gives the name where this was the first write of it that was made.
     pub fn answered(&mut self, place: usize, code: u16) -> Option<String> {
         let entry = self.entries.get_mut(place)?;
@@ -225,6 +232,15 @@ mod tests {
         assert_eq!(ledger.answered(place, 200), Some("hold web".to_owned()));
         assert_eq!(ledger.arrive(read("list pods"), &plans).1, Some(Fault::ReadFails));
         assert_eq!(ledger.sites().reads, ["list pods after hold web"]);
+    }
+
+    #[test]
+    fn a_write_is_new_when_it_comes_for_the_first_time() {
+        let mut ledger = Ledger::default();
+        let calls = [write("claim"), read("list pods"), write("claim"), write("hold web")];
+        let places: Vec<usize> = calls.into_iter().map(|call| ledger.arrive(call, &[]).0).collect();
+        let new: Vec<Option<usize>> = places.into_iter().map(|place| ledger.is_new(place)).collect();
+        assert_eq!(new, [Some(0), None, None, Some(1)]);
     }
 
     #[test]

@@ -39,6 +39,8 @@ use super::operator::Operators;
 use super::plan::Plan;
 use super::replies;
 use super::scenario::Move;
+use crate::cluster::AuditObject;
+use crate::rights::request;
 
 /// The longest request: the API server takes no longer one either.
 const MAX_REQUEST: usize = 3 << 20;
@@ -91,12 +93,48 @@ pub struct Script {
     pub moves: &'static [(&'static str, Move)],
     /// Candidates in which the scanner sees the advisory.
     pub vulnerable: &'static [&'static str],
+    /// What each write meets when it comes for the first time, one fault after the other; nothing where there is none.
+    pub storm: Storm,
+    /// Whether pods really run, so that checks print by themselves.
+    pub real_pods: bool,
     /// What is wrong with the operator, as the API server sees it.
     pub mutant: Option<Mutant>,
     /// How a move is made.
     pub mover: Mover,
     /// What else is done with calls.
     pub hooks: Hooks,
+}
+
+impl Default for Script {
+    /// Nothing goes wrong, and nothing happens beside.
+    fn default() -> Self {
+        Self {
+            plans: Vec::new(),
+            moves: &[],
+            vulnerable: &[],
+            storm: Storm::default(),
+            real_pods: false,
+            mutant: None,
+            mover: Box::new(|_| Box::pin(async { Ok(()) })),
+            hooks: Hooks::default(),
+        }
+    }
+}
+
+/// Faults that go round: the first write meets the one in place `from`, the next write the next one.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Storm {
+    /// The faults, of single writes.
+    pub faults: &'static [Fault],
+    /// Where in them it begins.
+    pub from: usize,
+}
+
+impl Storm {
+    /// What the write in this place among those that came for the first time meets.
+    fn at(&self, place: usize) -> Option<Fault> {
+        self.faults.iter().cycle().nth((self.from + place) % self.faults.len().max(1)).copied()
+    }
 }
 
 /// A proxy at work; it ends when dropped.
@@ -207,6 +245,9 @@ impl Shared {
             state.namer.ordered(call.asked());
             let name = state.namer.name(call.asked());
             let (place, mut met) = state.ledger.arrive(name.clone(), &self.script.plans);
+            if let Some(storm) = state.ledger.is_new(place).and_then(|nth| self.script.storm.at(nth)) {
+                met = met.or(Some(storm));
+            }
             if met == Some(Fault::Forbidden) {
                 state.forbidden = Some((name.text.clone(), Instant::now() + FORBIDDEN));
             }
@@ -234,7 +275,7 @@ impl Shared {
         }
         match met {
             None => self.pass(place, &name.class, &call).await,
-            Some(Fault::Forbidden) => Ok(refusal(403)),
+            Some(Fault::Forbidden) => Ok(unauthorized(&call)),
             Some(Fault::ListStale) => {
                 let before = self.state().lists.get(&call.question()).cloned();
                 match before {
@@ -294,6 +335,7 @@ impl Shared {
     /// Asks the API server, and lets happen what happens after it.
     async fn pass(&self, place: usize, class: &Class, call: &Call) -> Result<Answer, Cut> {
         if *class == Class::Log
+            && !self.script.real_pods
             && let Some(printed) = self.printed(call, None)
         {
             // A simulated node has no logs, but whether they may be read the API server says.
@@ -398,6 +440,21 @@ fn refusal(code: u16) -> Answer {
         reply.headers_mut().insert(RETRY_AFTER, HeaderValue::from_static("1"));
     }
     reply
+}
+
+/// What the API server answers to who lacks the right: in its words, since admission answers with 403 too.
+fn unauthorized(call: &Call) -> Answer {
+    let mut status = fault::status(403);
+    if let Some((verb, object)) = request(call.method.as_str(), &call.path, &call.query) {
+        let AuditObject { resource, api_group, namespace, subresource, .. } = object;
+        let resource = if subresource.is_empty() { resource } else { format!("{resource}/{subresource}") };
+        let dot = if api_group.is_empty() { "" } else { "." };
+        let told = format!(
+            "{resource}{dot}{api_group} is forbidden: User \"the-operator\" cannot {verb} resource \"{resource}\" in API group \"{api_group}\" in the namespace \"{namespace}\""
+        );
+        status["message"] = told.into();
+    }
+    reply(StatusCode::FORBIDDEN, status.to_string().into())
 }
 
 #[cfg(test)]

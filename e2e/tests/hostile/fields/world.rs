@@ -3,11 +3,10 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use futures::FutureExt;
 use hotfix_e2e::deed::Deed;
 use hotfix_e2e::faults::lane::Lane;
 use hotfix_e2e::faults::operator::Operators;
-use hotfix_e2e::faults::proxy::{Hooks, Proxy, Script};
+use hotfix_e2e::faults::proxy::{Proxy, Script};
 use hotfix_e2e::faults::replies::image;
 use hotfix_e2e::faults::world::{Kind, condition, list, text};
 use hotfix_e2e::lab::LabError;
@@ -55,14 +54,7 @@ pub struct Field<'a> {
 
 impl<'a> Field<'a> {
     pub async fn open(lane: &'a Lane<'a>) -> Result<Self, LabError> {
-        let script = Script {
-            plans: Vec::new(),
-            moves: &[],
-            vulnerable: &[],
-            mutant: None,
-            mover: Box::new(|_| async { Ok(()) }.boxed()),
-            hooks: Hooks::default(),
-        };
+        let script = Script::default();
         let (operators, proxy) = lane.launch(script, false).await?;
         operators.start().await;
         Ok(Self { lane, proxy, operators })

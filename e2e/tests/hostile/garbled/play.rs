@@ -143,11 +143,7 @@ fn script(lane: &Lane<'_>, scenario: &Scenario, change: Option<(Garble, &'static
     let changed = Arc::clone(changed);
     let elsewhere = change.and_then(|(garble, _)| garble.on.elsewhere(&lane.name, &lane.operator.lease));
     Script {
-        plans: Vec::new(),
-        moves: &[],
         vulnerable: scenario.vulnerable,
-        mutant: None,
-        mover: Box::new(|_| async { Ok(()) }.boxed()),
         hooks: Hooks {
             before: None,
             after: Some(Box::new(move |made| {
@@ -181,6 +177,7 @@ fn script(lane: &Lane<'_>, scenario: &Scenario, change: Option<(Garble, &'static
                 .boxed()
             })),
         },
+        ..Script::default()
     }
 }
 

@@ -139,11 +139,7 @@ async fn launch(
 ) -> Result<(Arc<Operators>, Proxy), LabError> {
     let taker = Arc::clone(taker);
     let script = Script {
-        plans: Vec::new(),
-        moves: &[],
         vulnerable: scenario.vulnerable,
-        mutant: None,
-        mover: Box::new(|_| async { Ok(()) }.boxed()),
         hooks: Hooks {
             before: Some(Box::new(move |asked, place| {
                 let (method, path, query) = (asked.method.to_owned(), asked.path.to_owned(), asked.query.to_owned());
@@ -151,6 +147,7 @@ async fn launch(
             })),
             after: None,
         },
+        ..Script::default()
     };
     lane.launch(script, story.elected).await
 }
