@@ -27,6 +27,9 @@ const REFERENCES: usize = 3;
 /// A run without a fault that did not come about is tried so often: the machine may have been too busy.
 const TRIES: usize = 2;
 
+/// A plan by itself whose call does not come is tried so often: some looks come about by the clock, and not in every run.
+const TRIES_ALONE: usize = 3;
+
 /// What to play.
 #[derive(Debug, Clone)]
 pub struct Settings {
@@ -71,12 +74,15 @@ async fn play(settings: &Settings, shared: &Shared, ground: &Ground) -> Result<S
     let groups = if settings.only.is_empty() { grouped(&plans, &summary.sites) } else { vec![settings.only.clone()] };
     tell!("{} plans of {all}, in {} runs", plans.len(), groups.len());
     let played = side_by_side(&lanes, groups.into_iter().filter_map(order).collect(), &references).await;
-    let (alone, apart) = sorted_out(played, &mut summary);
-    if !alone.is_empty() {
+    let (mut alone, apart) = sorted_out(played, &mut summary, false);
+    for left in (0..TRIES_ALONE).rev() {
+        if alone.is_empty() {
+            break;
+        }
         tell!("{} plans are played alone", alone.len());
         let orders = alone.iter().filter_map(|plan| order(vec![plan.clone()])).collect();
         let played = side_by_side(&lanes, orders, &references).await;
-        sorted_out(played, &mut summary);
+        (alone, _) = sorted_out(played, &mut summary, left == 0);
     }
     for violation in apart {
         let explained = |one: &Violation| violation.plan.split(';').any(|plan| plan == one.plan);
@@ -97,8 +103,8 @@ fn order(plans: Vec<Plan>) -> Option<Order> {
 
 /// Takes into the summary what runs have shown, and gives the plans that are to be played alone: those of a run that went wrong, and
 /// those whose call never came, since what another fault changed may have been the reason. What went wrong in runs of several plans
-/// is given beside; it counts unless one of the plans alone explains it.
-fn sorted_out(played: Vec<(Order, Run)>, summary: &mut Summary) -> (Vec<Plan>, Vec<Violation>) {
+/// is given beside; it counts unless one of the plans alone explains it. The `last` time a call that never came is wrong.
+fn sorted_out(played: Vec<(Order, Run)>, summary: &mut Summary, last: bool) -> (Vec<Plan>, Vec<Violation>) {
     let (mut again, mut apart) = (Vec::new(), Vec::new());
     for (order, mut run) in played {
         summary.versions += run.versions;
@@ -109,6 +115,8 @@ fn sorted_out(played: Vec<(Order, Run)>, summary: &mut Summary) -> (Vec<Plan>, V
                 again.extend(order.plans);
                 continue;
             }
+            again.extend(missed.iter().cloned());
+        } else if !missed.is_empty() && run.violations.is_empty() && !last {
             again.extend(missed.iter().cloned());
         } else {
             run.violations.extend(missed.iter().map(|plan| format!("the call of {plan} never came")));
