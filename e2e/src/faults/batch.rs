@@ -96,13 +96,12 @@ pub fn grouped(plans: &[Plan], sites: &BTreeMap<String, Sites>) -> Vec<Vec<Plan>
             continue;
         }
         let groups = open.entry(&plan.scenario).or_default();
-        match groups.iter_mut().find(|group| group.takes(plan, takes)) {
-            Some(group) => group.take(plan, takes),
-            None => {
-                let mut group = Group::default();
-                group.take(plan, takes);
-                groups.push(group);
-            }
+        if let Some(group) = groups.iter_mut().find(|group| group.takes(plan, takes)) {
+            group.take(plan, takes);
+        } else {
+            let mut group = Group::default();
+            group.take(plan, takes);
+            groups.push(group);
         }
     }
     full.extend(open.into_values().flatten().map(|group| group.plans));
