@@ -4,8 +4,12 @@
 //! watch: a quiet kind whose watch could not be opened once, as happens in the first second of a definition, would leave
 //! the operator not ready until somebody touches an object of it. So every break begins with a list, and the end of a list
 //! is told.
+//!
+//! Nor does kube's know of events that never come, as behind a server whose own watch hangs: it watches on from where it was. A
+//! hotfix that nobody tells of would wait for ever, so what there is is listed anew from time to time.
 
 use std::fmt::Debug;
+use std::time::Duration;
 
 use futures::{Stream, StreamExt, stream};
 use kube::runtime::WatchStreamExt;
@@ -13,15 +17,22 @@ use kube::runtime::watcher::{self, Event, watcher};
 use kube::{Api, Resource};
 use serde::de::DeserializeOwned;
 
-/// Watches, and lists anew after every break; the pauses between two tries are those of kube's default back-off, from
+/// After so long everything is listed anew, though nothing broke. A hotfix that no event told of waits no longer than that; three lists in
+/// five minutes cost next to nothing, and what has not changed is not looked at.
+const ANEW: Duration = Duration::from_secs(300);
+
+/// Watches, and lists anew after every break and every five minutes; the pauses between two tries are those of kube's default back-off, from
 /// 0.8 s to 30 s.
 pub fn relisted<K>(api: Api<K>) -> impl Stream<Item = Result<Event<K>, watcher::Error>> + Send
 where
     K: Resource + Clone + DeserializeOwned + Debug + Send + 'static,
 {
-    stream::repeat_with(move || until_broken(watcher(api.clone(), watcher::Config::default())))
-        .flatten()
-        .default_backoff()
+    anew(ANEW, move || until_broken(watcher(api.clone(), watcher::Config::default()))).default_backoff()
+}
+
+/// One stream after another, each for as long as it lasts, and no `longer`.
+fn anew<S: Stream>(longer: Duration, begin: impl FnMut() -> S) -> impl Stream<Item = S::Item> {
+    stream::repeat_with(begin).map(move |stream| stream.take_until(tokio::time::sleep(longer))).flatten()
 }
 
 /// What a watch tells, up to its first error and with it. That a list begins is told with what it holds: whatever is told ends
@@ -84,6 +95,12 @@ mod tests {
         };
         assert_eq!(tell(vec![Ok(Event::Init), Err(watcher::Error::NoResourceVersion)]).await, [false]);
         assert_eq!(tell(vec![Ok(Event::Init), Ok(Event::InitDone)]).await, [true, true]);
+    }
+
+    #[tokio::test]
+    async fn a_watch_that_never_tells_anything_is_begun_anew() {
+        let silent = anew(Duration::from_millis(5), || stream::iter(["listed"]).chain(stream::pending()));
+        assert_eq!(silent.take(3).collect::<Vec<_>>().await, ["listed"; 3]);
     }
 
     #[tokio::test]
