@@ -28,8 +28,8 @@ const FAULTS: &[Fault] =
 /// So many at once as other suites play: the machine has two cores.
 const AT_ONCE: usize = 3;
 
-/// The fewest writes a rollout can do with.
-const WRITES_MIN: usize = 15;
+/// Of the twenty writes and more that a rollout takes five of six are not made the first time; this is half of that.
+const UNMADE_MIN: usize = 10;
 
 /// Plays a story in as many storms as there are faults, with no operator but those of the storms.
 async fn in_every_storm(scene: &Scene<'_>, story: impl AsyncFn(&Scene<'_>)) {
@@ -51,9 +51,9 @@ async fn in_every_storm(scene: &Scene<'_>, story: impl AsyncFn(&Scene<'_>)) {
 
 fn well_weathered(from: usize, weathered: &Weathered) {
     let Weathered { writes, complaints } = weathered;
-    println!("storm {from}: {} of {} writes were not made: {}", weathered.unmade(), writes.len(), writes.join(", "));
+    println!("storm {from}: {} of {} writes were not made", weathered.unmade(), writes.len());
     assert!(complaints.is_empty(), "{complaints:?}");
-    assert!(weathered.unmade() >= WRITES_MIN / 2, "there was a storm");
+    assert!(weathered.unmade() >= UNMADE_MIN, "there was hardly a storm: {}", writes.join(", "));
 }
 
 async fn a_rollout_loses_nothing_in_a_storm(scene: &Scene<'_>) {
