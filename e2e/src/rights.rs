@@ -104,13 +104,34 @@ pub fn needed(verb: &str, object: &AuditObject, places: Places<'_>) -> Option<Ri
         namespace if namespace == own_namespace && object.name == lease => Reach::Lease,
         _ => Reach::Workloads,
     };
-    let slash = if object.subresource.is_empty() { "" } else { "/" };
     Some(Right {
         reach: word(reach),
         group: object.api_group.clone(),
-        resource: format!("{}{slash}{}", object.resource, object.subresource),
+        resource: resource(object),
         verb: verb.to_owned(),
     })
+}
+
+/// What a request is about, with the subresource, as rules name it.
+fn resource(object: &AuditObject) -> String {
+    let slash = if object.subresource.is_empty() { "" } else { "/" };
+    format!("{}{slash}{}", object.resource, object.subresource)
+}
+
+/// What the API server's authorizer says of a right that is missing, but for whose it is and where.
+pub fn cannot(verb: &str, resource: &str, group: &str) -> String {
+    format!("cannot {verb} resource \"{resource}\" in API group \"{group}\"")
+}
+
+/// What the authorizer says to who may not make a request; `None` for one that is about no object.
+pub fn refusal(method: &str, path: &str, query: &str) -> Option<String> {
+    let (verb, object) = request(method, path, query)?;
+    let (resource, AuditObject { api_group, namespace, .. }) = (resource(&object), &object);
+    let dot = if api_group.is_empty() { "" } else { "." };
+    let cannot = cannot(verb, &resource, api_group);
+    Some(format!(
+        "{resource}{dot}{api_group} is forbidden: User \"the-operator\" {cannot} in the namespace \"{namespace}\""
+    ))
 }
 
 /// The verb and the object of a request, as the API server's audit log has them; `None` for what is about no object.

@@ -38,8 +38,6 @@ struct Place {
 /// What a plan takes up of a run.
 #[derive(Debug, Clone, Copy)]
 enum Takes {
-    /// All of it: a write that waits for the successor's rest, a second operator, every watch there is.
-    All,
     /// A kind of watches, frozen: nothing beside but other frozen ones.
     Frozen,
     /// A kind of watches.
@@ -51,36 +49,36 @@ enum Takes {
 /// Plans that share a run.
 #[derive(Debug, Default)]
 struct Group {
-    places: Vec<Place>,
-    streams: usize,
-    frozen: usize,
+    taken: Vec<Takes>,
     plans: Vec<Plan>,
 }
 
 impl Group {
     fn takes(&self, plan: &Plan, takes: Takes) -> bool {
+        let count = |what: fn(&Takes) -> bool| self.taken.iter().filter(|taken| what(taken)).count();
+        let frozen = count(|taken| matches!(taken, Takes::Frozen));
         let fits = match takes {
-            Takes::All => false,
-            Takes::Frozen => self.frozen == self.plans.len() && self.frozen < FROZEN_MOST,
-            Takes::Stream => self.frozen == 0 && self.streams < STREAMS_MOST,
-            Takes::Moment(place) => self.frozen == 0 && self.has_time_for(place),
+            Takes::Frozen => frozen == self.plans.len() && frozen < FROZEN_MOST,
+            Takes::Stream => frozen == 0 && count(|taken| matches!(taken, Takes::Stream)) < STREAMS_MOST,
+            Takes::Moment(place) => frozen == 0 && self.has_time_for(place),
         };
         fits && self.plans.len() < MOST && self.plans.iter().all(|other| other.call != plan.call)
     }
 
     fn has_time_for(&self, place: Place) -> bool {
-        let moving = || self.places.iter().chain([&place]).filter(|place| place.moving);
+        let places = || {
+            self.taken.iter().filter_map(|taken| match taken {
+                Takes::Moment(place) => Some(*place),
+                Takes::Frozen | Takes::Stream => None,
+            })
+        };
+        let moving = || places().chain([place]).filter(|place| place.moving);
         let in_time = moving().count() <= MOVING_MOST && moving().filter(|place| !place.brief).count() <= 1;
-        (!place.moving || in_time) && self.places.iter().all(|other| apart(place, *other))
+        (!place.moving || in_time) && places().all(|other| apart(place, other))
     }
 
     fn take(&mut self, plan: &Plan, takes: Takes) {
-        match takes {
-            Takes::All => {}
-            Takes::Frozen => self.frozen += 1,
-            Takes::Stream => self.streams += 1,
-            Takes::Moment(place) => self.places.push(place),
-        }
+        self.taken.push(takes);
         self.plans.push(plan.clone());
     }
 }
@@ -90,11 +88,10 @@ pub fn grouped(plans: &[Plan], sites: &BTreeMap<String, Sites>) -> Vec<Vec<Plan>
     let mut full = Vec::new();
     let mut open: BTreeMap<&str, Vec<Group>> = BTreeMap::new();
     for plan in plans {
-        let takes = sites.get(&plan.scenario).map_or(Takes::All, |sites| takes(plan, sites));
-        if matches!(takes, Takes::All) {
+        let Some(takes) = sites.get(&plan.scenario).and_then(|sites| takes(plan, sites)) else {
             full.push(vec![plan.clone()]);
             continue;
-        }
+        };
         let groups = open.entry(&plan.scenario).or_default();
         if let Some(group) = groups.iter_mut().find(|group| group.takes(plan, takes)) {
             group.take(plan, takes);
@@ -108,16 +105,15 @@ pub fn grouped(plans: &[Plan], sites: &BTreeMap<String, Sites>) -> Vec<Vec<Plan>
     full
 }
 
-/// What a plan takes up of a run of its scenario.
-fn takes(plan: &Plan, sites: &Sites) -> Takes {
-    if plan.fault.is_of_watches() {
-        return match plan.fault {
-            _ if plan.call == ALL_WATCHES => Takes::All,
-            Fault::WatchFrozen => Takes::Frozen,
-            _ => Takes::Stream,
-        };
+/// What a plan takes up of a run of its scenario; `None` where that is all of it: a write that waits for the successor's rest, a second
+/// operator, every watch there is.
+fn takes(plan: &Plan, sites: &Sites) -> Option<Takes> {
+    match plan.fault {
+        _ if plan.call == ALL_WATCHES => None,
+        Fault::WatchFrozen => Some(Takes::Frozen),
+        fault if fault.is_of_watches() => Some(Takes::Stream),
+        _ => place(plan, sites).map(Takes::Moment),
     }
-    place(plan, sites).map_or(Takes::All, Takes::Moment)
 }
 
 /// Where a plan's call is; `None` where it is to be played alone.
@@ -180,7 +176,7 @@ mod tests {
         for group in groups.iter().filter(|group| group.len() > 1) {
             let of = &sites["happy"];
             let places: Vec<Place> = group.iter().filter_map(|plan| place(plan, of)).collect();
-            let streams = group.iter().filter(|plan| matches!(takes(plan, of), Takes::Stream)).count();
+            let streams = group.iter().filter(|plan| matches!(takes(plan, of), Some(Takes::Stream))).count();
             assert!(streams <= STREAMS_MOST && places.len() + streams == group.len(), "{group:?}");
             assert!(group.len() <= MOST);
             let moving = || places.iter().filter(|place| place.moving);

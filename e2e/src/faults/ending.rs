@@ -145,19 +145,15 @@ pub fn end(world: &World) -> Value {
 pub fn compared(end: &Value, plans: &[Plan]) -> Value {
     let read =
         |plan: &Plan| plan.call.starts_with("list hotfixpolicies") || plan.call.starts_with("list securitychecks");
+    let unread = plans.iter().any(|plan| plan.fault == Fault::Forbidden && read(plan));
+    let spoiled = plans.iter().any(|plan| plan.fault.spoils_a_log());
     let mut end = end.clone();
-    if plans.iter().any(|plan| plan.fault.spoils_a_log()) {
-        for hotfix in end["hotfixes"].as_object_mut().into_iter().flat_map(|all| all.values_mut()) {
-            if let Some(verdicts) = hotfix["verdicts"].as_array_mut() {
-                verdicts.dedup();
-            }
+    for hotfix in end["hotfixes"].as_object_mut().into_iter().flat_map(|all| all.values_mut()) {
+        if unread && let Some(has) = hotfix.get_mut("has").and_then(Value::as_array_mut) {
+            has.retain(|milestone| milestone != "unchecked");
         }
-    }
-    if plans.iter().any(|plan| plan.fault == Fault::Forbidden && read(plan)) {
-        for hotfix in end["hotfixes"].as_object_mut().into_iter().flat_map(|all| all.values_mut()) {
-            if let Some(has) = hotfix["has"].as_array_mut() {
-                has.retain(|milestone| milestone != "unchecked");
-            }
+        if spoiled && let Some(verdicts) = hotfix.get_mut("verdicts").and_then(Value::as_array_mut) {
+            verdicts.dedup();
         }
     }
     end

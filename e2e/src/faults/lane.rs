@@ -235,8 +235,8 @@ impl Lane<'_> {
             .args(["--image", &format!("{REGISTRY}/operator:1"), "--listen", "127.0.0.1:0"])
             .arg("--registries")
             .arg(&registries);
-        let start = Box::new(move || copy(&wrapped));
-        let operators = Operators::new(start, &self.log()).map_err(|error| io("opening the operator's log", error))?;
+        let operators =
+            Operators::new(wrapped, &self.log()).map_err(|error| io("opening the operator's log", error))?;
         let operators = Arc::new(operators);
         let proxy = Proxy::start(self.shared.bare.clone(), Arc::clone(&operators), script).await;
         let proxy = proxy.map_err(|error| io("starting the proxy", error))?;
@@ -300,19 +300,6 @@ impl Lane<'_> {
             }
         }
     }
-}
-
-/// A command cannot be cloned; another with the same words and variables can be made.
-pub fn copy(command: &std::process::Command) -> std::process::Command {
-    let mut copy = std::process::Command::new(command.get_program());
-    copy.args(command.get_args());
-    for (name, value) in command.get_envs() {
-        match value {
-            Some(value) => copy.env(name, value),
-            None => copy.env_remove(name),
-        };
-    }
-    copy
 }
 
 /// Starts the operator anew, several times, each of which makes it look at everything: it must find nothing to write.

@@ -18,12 +18,9 @@ const GRACE: Duration = Duration::from_secs(30);
 /// it starts it again.
 const LOST: &str = "the lead is lost";
 
-/// Starts an operator.
-pub type Start = Box<dyn Fn() -> Command + Send + Sync>;
-
 /// The operators of one plan: one at a time, but where another stands by. A lease says which of them leads.
 pub struct Operators {
-    start: Start,
+    command: Command,
     log: PathBuf,
     state: Mutex<State>,
 }
@@ -36,10 +33,10 @@ struct State {
 }
 
 impl Operators {
-    /// None runs yet; what they say goes into the file `log`, which begins empty.
-    pub fn new(start: Start, log: &Path) -> io::Result<Self> {
+    /// None runs yet; each is started by this command. What they say goes into the file `log`, which begins empty.
+    pub fn new(command: Command, log: &Path) -> io::Result<Self> {
         File::create(log)?;
-        Ok(Self { start, log: log.to_owned(), state: Mutex::default() })
+        Ok(Self { command, log: log.to_owned(), state: Mutex::default() })
     }
 
     /// Starts one.
@@ -57,7 +54,7 @@ impl Operators {
 
     fn spawn(&self) -> io::Result<Child> {
         let output = File::options().append(true).open(&self.log)?;
-        let mut command = (self.start)();
+        let mut command = copy(&self.command);
         command.stdin(Stdio::null()).stdout(output.try_clone()?).stderr(output);
         tokio::process::Command::from(command).kill_on_drop(true).spawn()
     }
@@ -142,21 +139,28 @@ async fn end(mut child: Child) -> Option<String> {
     }
 }
 
+/// A command cannot be cloned; another with the same words and variables can be made.
+fn copy(command: &Command) -> Command {
+    let mut copy = Command::new(command.get_program());
+    copy.args(command.get_args());
+    for (name, value) in command.get_envs() {
+        match value {
+            Some(value) => copy.env(name, value),
+            None => copy.env_remove(name),
+        };
+    }
+    copy
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn shell(script: &'static str) -> Start {
-        Box::new(move || {
-            let mut command = Command::new("sh");
-            command.args(["-c", script]);
-            command
-        })
-    }
-
     async fn operators(script: &'static str) -> (tempfile::TempDir, Operators) {
         let folder = tempfile::tempdir().expect("there is room");
-        let operators = Operators::new(shell(script), &folder.path().join("log")).expect("a log");
+        let mut command = Command::new("sh");
+        command.args(["-c", script]);
+        let operators = Operators::new(command, &folder.path().join("log")).expect("a log");
         operators.start().await;
         (folder, operators)
     }

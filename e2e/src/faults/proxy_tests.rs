@@ -65,12 +65,9 @@ async fn stage(plan: &str) -> Stage {
     securityhotfix::cluster::install_crypto();
     let (address, reached) = server().await;
     let folder = tempfile::tempdir().unwrap();
-    let start = Box::new(|| {
-        let mut command = Command::new("sleep");
-        command.arg("60");
-        command
-    });
-    let operators = Arc::new(Operators::new(start, &folder.path().join("log")).unwrap());
+    let mut command = Command::new("sleep");
+    command.arg("60");
+    let operators = Arc::new(Operators::new(command, &folder.path().join("log")).unwrap());
     operators.start().await;
     let script = Script { plans: plan.parse().into_iter().collect(), ..Script::default() };
     let proxy = Proxy::start(client(address), Arc::clone(&operators), script).await.unwrap();

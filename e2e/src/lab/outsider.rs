@@ -48,7 +48,8 @@ impl Outsider {
         let cluster = lab.cluster().ok_or_else(|| LabError::Unfit("only beside a local cluster".to_owned()))?;
         let gate = Gate::open(in_the_operators_name(&cluster.kubeconfig(), client).await?, chooses).await?;
         let folder = std::env::temp_dir().join(format!("hotfix-outsider-{}", std::process::id()));
-        let mut command = beside(lab, &folder, gate.address()).await?;
+        let mut command = beside(lab, &folder).await?;
+        reaches(&folder, gate.address())?;
         let log = File::create(folder.join("log")).asked(|| format!("preparing {}", folder.display()))?;
         command
             .args(["--leader-election", "--lease-name", LEASE, "--lease-namespace", OPERATOR_NAMESPACE])
@@ -102,20 +103,13 @@ impl Drop for Outsider {
     }
 }
 
-/// The command of an operator that runs beside the cluster and reaches the API server by this address, which lends it the
-/// operator's rights. Its files are in `folder`.
-pub(super) async fn beside(lab: &Lab, folder: &Path, api: SocketAddr) -> Result<Command, LabError> {
+/// The command of an operator that runs beside the cluster. Its files are in `folder`, which is made; where it reaches the API server
+/// [`reaches`] says.
+pub(super) async fn beside(lab: &Lab, folder: &Path) -> Result<Command, LabError> {
     let cluster = lab.cluster().ok_or_else(|| LabError::Unfit("only beside a local cluster".to_owned()))?;
     let what = || format!("preparing {}", folder.display());
     std::fs::create_dir_all(folder).asked(what)?;
-    let config = json!({
-        "apiVersion": "v1", "kind": "Config", "current-context": "gate",
-        "clusters": [{"name": "gate", "cluster": {"server": format!("http://{api}")}}],
-        "users": [{"name": "gate", "user": {}}],
-        "contexts": [{"name": "gate", "context": {"cluster": "gate", "user": "gate"}}],
-    });
     let registries = json!([{"host": lab.ground().registry(), "plainHttp": true}]);
-    std::fs::write(folder.join("kubeconfig"), config.to_string()).asked(what)?;
     std::fs::write(folder.join("registries"), registries.to_string()).asked(what)?;
     let mut command = cluster.command(&lab.images().programs().operator);
     command
@@ -126,6 +120,17 @@ pub(super) async fn beside(lab: &Lab, folder: &Path, api: SocketAddr) -> Result<
         .env("POD_NAME", OUTSIDER)
         .env("LOG", "info,securityhotfix=debug");
     Ok(command)
+}
+
+/// Lets the operator of this folder reach the API server by an address, which lends it the operator's rights.
+pub(super) fn reaches(folder: &Path, api: SocketAddr) -> Result<(), LabError> {
+    let config = json!({
+        "apiVersion": "v1", "kind": "Config", "current-context": "gate",
+        "clusters": [{"name": "gate", "cluster": {"server": format!("http://{api}")}}],
+        "users": [{"name": "gate", "user": {}}],
+        "contexts": [{"name": "gate", "context": {"cluster": "gate", "user": "gate"}}],
+    });
+    std::fs::write(folder.join("kubeconfig"), config.to_string()).asked(|| format!("preparing {}", folder.display()))
 }
 
 /// A client with the rights of the operator's service account and no pod behind it.

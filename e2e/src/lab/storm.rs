@@ -5,8 +5,7 @@ use std::sync::Arc;
 
 use super::Scene;
 use super::error::{Asked, LabError};
-use super::outsider::{beside, in_the_operators_name};
-use crate::faults::lane::copy;
+use super::outsider::{beside, in_the_operators_name, reaches};
 use crate::faults::operator::Operators;
 use crate::faults::proxy::{Ledger, NOT_MADE, Proxy, Script, Storm};
 
@@ -41,17 +40,12 @@ impl Stormy {
         let upstream = in_the_operators_name(&cluster.kubeconfig(), &scene.client).await?;
         let folder = std::env::temp_dir().join(format!("hotfix-{namespace}-{}", std::process::id()));
         let what = || format!("preparing {}", folder.display());
-        std::fs::create_dir_all(&folder).asked(what)?;
+        let mut command = beside(lab, &folder).await?;
+        command.args(["--watch-namespace", namespace]);
+        let operators = Arc::new(Operators::new(command, &folder.join("log")).asked(what)?);
         let script = Script { storm, real_pods: true, ..Script::default() };
-        // The proxy kills and starts what is started by the address the proxy has, so its command comes later.
-        let command = Arc::new(std::sync::OnceLock::<std::process::Command>::new());
-        let later = Arc::clone(&command);
-        let start = Box::new(move || later.get().map_or_else(|| std::process::Command::new(""), copy));
-        let operators = Arc::new(Operators::new(start, &folder.join("log")).asked(what)?);
         let proxy = Proxy::start(upstream, Arc::clone(&operators), script).await.asked(what)?;
-        let mut wanted = beside(lab, &folder, proxy.address()).await?;
-        wanted.args(["--watch-namespace", namespace]);
-        command.get_or_init(|| wanted);
+        reaches(&folder, proxy.address())?;
         operators.start().await;
         Ok(Self { operators, proxy, folder })
     }

@@ -2,15 +2,13 @@
 
 use std::time::Duration;
 
-use hotfix_e2e::app::faults::{Fault, Scheduled};
 use hotfix_e2e::cluster::AuditMark;
-use hotfix_e2e::images::catalogue::Web;
 use hotfix_e2e::lab::{Ending, Handover, LEASE, OPERATOR_NAMESPACE, OPERATOR_USER, PolicyOptions, Scene};
 use hotfix_e2e::scenarios;
 use jiff::Timestamp;
 use securityhotfix::api::{Outcome, Phase};
 
-use crate::telling::open;
+use crate::telling::{open, sick};
 
 scenarios![
     Alone:
@@ -105,8 +103,7 @@ async fn a_rollback_goes_on_when_its_leader_dies(scene: &Scene<'_>) {
     let before = mark(scene);
     whole_again(scene).await;
     let story = open(scene, PolicyOptions { soak: "120s".to_owned(), ..PolicyOptions::default() }).await;
-    let sick = Web::patched("v3").fault(Scheduled::after_traffic(Fault::Deep, Duration::from_secs(4)));
-    story.ask(&scene.lab.web("v3", &sick).await.expect("v3")).await;
+    story.ask(&sick(scene).await).await;
     story.reaches(Phase::RollingBack).await;
     let ended = change(scene, Ending::Killed).await;
     story.ends(Outcome::RolledBack).await;

@@ -1,9 +1,5 @@
 //! The two stories of the demonstration, and hotfixes that go through under less usual circumstances.
 
-use std::time::Duration;
-
-use hotfix_e2e::app::faults::{Fault, Scheduled};
-use hotfix_e2e::images::catalogue::Web;
 use hotfix_e2e::lab::{PolicyOptions, Scene, Writes, condition, is_finished, outcome, told};
 use hotfix_e2e::scenarios;
 use k8s_openapi::api::core::v1::Service;
@@ -11,7 +7,7 @@ use kube::api::PostParams;
 use securityhotfix::api::{ConditionType, Outcome, Reason, SecurityHotfix, Truth};
 use serde_json::json;
 
-use crate::telling::{assert_true, open, why};
+use crate::telling::{assert_true, open, sick, why};
 
 scenarios![
     Alone: a_hotfix_goes_through;
@@ -63,8 +59,7 @@ async fn a_hotfix_goes_through(scene: &Scene<'_>) {
 
 async fn a_bad_hotfix_goes_back_by_itself(scene: &Scene<'_>) {
     let story = open(scene, PolicyOptions { soak: "60s".to_owned(), ..PolicyOptions::default() }).await;
-    let sick = Web::patched("v3").fault(Scheduled::after_traffic(Fault::Deep, Duration::from_secs(4)));
-    story.ask(&scene.lab.web("v3", &sick).await.expect("v3")).await;
+    story.ask(&sick(scene).await).await;
     let ended = story.ends(Outcome::RolledBack).await;
     assert_true(&ended, ConditionType::RolledBack);
     assert_eq!(condition(&ended, ConditionType::Ready).map(|ready| ready.status), Some(Truth::False));

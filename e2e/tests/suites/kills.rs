@@ -1,15 +1,11 @@
 //! The operator ended with SIGKILL in each phase: whoever takes over finds everything it needs in the cluster.
 
-use std::time::Duration;
-
-use hotfix_e2e::app::faults::{Fault, Scheduled};
 use hotfix_e2e::images::Published;
-use hotfix_e2e::images::catalogue::Web;
 use hotfix_e2e::lab::{PolicyOptions, Scene, is_finished, phase};
 use hotfix_e2e::scenarios;
 use securityhotfix::api::{Outcome, Phase, SecurityHotfix};
 
-use crate::telling::{Opening, open};
+use crate::telling::{Opening, open, sick};
 
 scenarios![
     Alone: a_rollout_survives_a_kill_in_every_phase, a_rollback_survives_kills
@@ -47,9 +43,7 @@ async fn a_rollout_survives_a_kill_in_every_phase(scene: &Scene<'_>) {
 
 async fn a_rollback_survives_kills(scene: &Scene<'_>) {
     let story = open(scene, PolicyOptions { soak: "120s".to_owned(), ..PolicyOptions::default() }).await;
-    let sick = Web::patched("v3").fault(Scheduled::after_traffic(Fault::Deep, Duration::from_secs(4)));
-    let image = scene.lab.web("v3", &sick).await.expect("v3");
-    let killed_in = killed_in_every_phase(&story, &image).await;
+    let killed_in = killed_in_every_phase(&story, &sick(scene).await).await;
     assert!(killed_in.contains(&Phase::RollingBack), "{killed_in:?}");
     story.ends(Outcome::RolledBack).await;
     story.leaves_all_as_before().await;

@@ -4,15 +4,13 @@
 //! end every write has met every fault.
 
 use futures::future::join_all;
-use hotfix_e2e::app::faults::{Fault as Sickness, Scheduled};
 use hotfix_e2e::faults::fault::Fault;
 use hotfix_e2e::faults::proxy::Storm;
-use hotfix_e2e::images::catalogue::Web;
 use hotfix_e2e::lab::{PolicyOptions, Scene, Stormy, Weathered};
 use hotfix_e2e::scenarios;
 use securityhotfix::api::Outcome;
 
-use crate::telling::open;
+use crate::telling::{open, sick};
 
 scenarios![
     Alone:
@@ -70,9 +68,7 @@ async fn a_rollout_loses_nothing_in_a_storm(scene: &Scene<'_>) {
 async fn a_way_back_loses_nothing_in_a_storm(scene: &Scene<'_>) {
     in_every_storm(scene, async |scene| {
         let story = open(scene, PolicyOptions { soak: "120s".to_owned(), ..PolicyOptions::default() }).await;
-        let sick =
-            Web::patched("v3").fault(Scheduled::after_traffic(Sickness::Deep, std::time::Duration::from_secs(4)));
-        story.ask(&scene.lab.web("v3", &sick).await.expect("v3")).await;
+        story.ask(&sick(scene).await).await;
         story.ends(Outcome::RolledBack).await;
         story.leaves_all_as_before().await;
     })

@@ -1,6 +1,10 @@
 //! How stories begin and what they ask at their end.
 
+use std::time::Duration;
+
+use hotfix_e2e::app::faults::{Fault, Scheduled};
 use hotfix_e2e::images::Published;
+use hotfix_e2e::images::catalogue::Web;
 use hotfix_e2e::lab::{
     Clients, PolicyOptions, Production, Scene, Workload, condition, is_finished, outcome, phase, told,
 };
@@ -70,6 +74,12 @@ impl Opening<'_> {
         assert_none_lost(&ledger);
         ledger
     }
+}
+
+/// Version v3, which is sick from four seconds after its first request on.
+pub async fn sick(scene: &Scene<'_>) -> Published {
+    let sick = Web::patched("v3").fault(Scheduled::after_traffic(Fault::Deep, Duration::from_secs(4)));
+    scene.lab.web("v3", &sick).await.expect("v3")
 }
 
 /// No request was lost, and there were requests.

@@ -39,8 +39,7 @@ use super::operator::Operators;
 use super::plan::Plan;
 use super::replies;
 use super::scenario::Move;
-use crate::cluster::AuditObject;
-use crate::rights::request;
+use crate::rights;
 
 /// The longest request: the API server takes no longer one either.
 const MAX_REQUEST: usize = 3 << 20;
@@ -445,13 +444,7 @@ fn refusal(code: u16) -> Answer {
 /// What the API server answers to who lacks the right: in its words, since admission answers with 403 too.
 fn unauthorized(call: &Call) -> Answer {
     let mut status = fault::status(403);
-    if let Some((verb, object)) = request(call.method.as_str(), &call.path, &call.query) {
-        let AuditObject { resource, api_group, namespace, subresource, .. } = object;
-        let resource = if subresource.is_empty() { resource } else { format!("{resource}/{subresource}") };
-        let dot = if api_group.is_empty() { "" } else { "." };
-        let told = format!(
-            "{resource}{dot}{api_group} is forbidden: User \"the-operator\" cannot {verb} resource \"{resource}\" in API group \"{api_group}\" in the namespace \"{namespace}\""
-        );
+    if let Some(told) = rights::refusal(call.method.as_str(), &call.path, &call.query) {
         status["message"] = told.into();
     }
     reply(StatusCode::FORBIDDEN, status.to_string().into())

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use hotfix_e2e::faults::proxy::{Ledger, Proxy};
 use hotfix_e2e::faults::watcher::Watcher;
 use hotfix_e2e::faults::world::{Kind, World, condition, list, text};
-use hotfix_e2e::rights::{Right, needed, request};
+use hotfix_e2e::rights::{Right, cannot, needed, request};
 use securityhotfix::api::rbac::Reach;
 use tokio::sync::{OwnedMutexGuard, watch};
 
@@ -255,7 +255,7 @@ fn is_told_by_the_log(taking: &Taking) -> bool {
 
 /// Whether a text says that this right is missing, in the API server's words.
 fn names(text: &str, right: &Right) -> bool {
-    text.contains(&format!("cannot {} resource \"{}\" in API group \"{}\"", right.verb, right.resource, right.group))
+    text.contains(&cannot(&right.verb, &right.resource, &right.group))
 }
 
 fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
