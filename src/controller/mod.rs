@@ -26,6 +26,7 @@ mod rooms;
 mod script;
 mod standing;
 mod stop;
+mod sweep;
 mod trouble;
 mod turn;
 mod watches;

@@ -28,6 +28,7 @@ use super::reconcile::{Context, reconcile};
 use super::rooms::World;
 use super::standing::{self, Hotfix, Sinks};
 use super::stop;
+use super::sweep::sweeps;
 use super::turn::Mind;
 use super::watches::Watches;
 use crate::cluster::lease::{Leadership, Lost, identity};
@@ -167,6 +168,7 @@ async fn work(
     let (changed, store) = standing::hotfixes(watching.clone(), watch, sinks.clone(), move |key| forget.gone(key));
     let queue = context.queue.clone();
     let takes_up = takes_up(context.permit.lead().clone(), store.clone(), queue.clone());
+    let sweeps = sweeps(watch, store.clone(), &context);
     let mut results = Controller::for_stream(changed, store)
         .with_config(ControllerConfig::default().concurrency(AT_ONCE))
         .reconcile_on(queue.stream().map(|key| standing::reference(&key)))
@@ -185,6 +187,7 @@ async fn work(
         () = standing::policies(watching.clone(), sinks.clone()) => "the watch of policies",
         () = standing::checks(watching, sinks) => "the watch of checks",
         () = takes_up => "the taking up of the work",
+        () = sweeps => "the sweep of check Jobs",
     }
 }
 

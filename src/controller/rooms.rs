@@ -1,6 +1,6 @@
 //! The rooms below, as one look uses them: observation and effect put side by side, and the complaints kept between.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use jiff::Timestamp;
@@ -18,7 +18,7 @@ use crate::api::{GROUP, SecurityHotfixStatus, VERSION};
 use crate::cluster::{Call, send};
 use crate::effect::{self, Effect, EffectError, Place};
 use crate::observe::evidence::Registries;
-use crate::observe::{HotfixId, ObserveError, Observer};
+use crate::observe::{self, HotfixId, ObserveError, Observer, Orphan};
 use crate::plan::observed::{Observed, Settings};
 use crate::plan::{Action, Want};
 
@@ -92,6 +92,18 @@ impl World {
         let answer = effect::carry_out(&self.client, action, &self.place(id), now).await;
         self.observer.wrote(id, answer.as_ref().ok().and_then(|answer| answer.object.as_ref()));
         answer.map(|answer| answer.effect)
+    }
+
+    /// The check Jobs of hotfixes that are gone, as [`observe::orphans`] proves it.
+    pub async fn orphans(&self, within: Option<&str>, known: &BTreeSet<String>) -> Result<Vec<Orphan>, Trouble> {
+        Ok(observe::orphans(&self.client, &self.settings.checks_namespace, within, known).await?)
+    }
+
+    /// Deletes one of them.
+    pub async fn sweep(&self, orphan: &Orphan) -> Result<Effect, Trouble> {
+        let delete = Action::DeleteJob(orphan.job.clone());
+        let answer = effect::carry_out(&self.client, &delete, &self.place(&orphan.hotfix), Timestamp::now()).await?;
+        Ok(answer.effect)
     }
 
     fn place(&self, id: &HotfixId) -> Place {

@@ -15,6 +15,7 @@ pub mod evidence;
 mod json;
 mod memory;
 mod opening;
+mod orphans;
 mod outputs;
 mod parts;
 mod read;
@@ -30,6 +31,7 @@ use kube::Client;
 use serde_json::Value;
 
 pub use error::ObserveError;
+pub use orphans::{Orphan, orphans};
 
 /// What reads bytes that others wrote, for whoever tries it with hostile ones.
 pub mod untrusted {
