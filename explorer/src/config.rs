@@ -98,6 +98,8 @@ pub mod env {
     pub const UNGUIDE: u64 = 1 << 35;
     /// And made again, at any time and for nothing, or never.
     pub const GUIDE: u64 = 1 << 36;
+    /// Somebody takes the finalizer off the first hotfix and deletes it.
+    pub const VANISH: u64 = 1 << 37;
 }
 
 /// Which faults may happen; one bit each.

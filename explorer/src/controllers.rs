@@ -135,8 +135,8 @@ impl State {
             }
             1 if self.prod.previews[side].here() == 1 && orphaned => next.prod.previews[side] = Preview::default(),
             2 if usize::from(self.claim.holder()) == side + 1 && orphaned => next.claim.set_holder(0),
-            // A Job has no owner; those of a hotfix that is gone are swept.
-            3 if self.sides[side].jobs[JOBS - 1].kind() != 0 && hot.here() == 0 => {
+            // A Job has no owner; those of a hotfix that is gone are swept, where nobody else is at it.
+            3 if self.sides[side].jobs[JOBS - 1].kind() != 0 && hot.here() == 0 && !self.is_taken_from(side) => {
                 next.sides[side].jobs = [Job::default(); JOBS];
             }
             0..=3 => return None,
@@ -146,6 +146,11 @@ impl State {
             next.vanish(side);
         }
         Some(next)
+    }
+
+    /// What this hotfix left is taken away by the other, or will be.
+    fn is_taken_from(&self, side: usize) -> bool {
+        self.sides[side].is_left() || self.sides[1 - side].mile.takes() == 1
     }
 
     fn collect_pod(&self, at: usize) -> Option<Self> {

@@ -15,7 +15,7 @@ use crate::laws;
 use crate::mutants::Mutant;
 use crate::names;
 use crate::picture::{View, picture};
-use crate::state::Preview;
+use crate::state::{Preview, SIDES};
 
 /// An answer of the planner.
 #[derive(Clone, Debug, Default)]
@@ -88,13 +88,20 @@ pub fn translate(view: &View, observed: &Observed, action: &Action, intern: &Int
             let spec = serde_json::from_value(report["spec"].clone()).expect("a record");
             Act { data: intern.report(&spec), ..plain(Kind::OpenReport) }
         }
-        Action::WriteReport { spec, .. } => Act { data: intern.report(spec), ..plain(Kind::WriteReport) },
+        Action::WriteReport { name, spec, .. } => {
+            Act { data: intern.report(spec), ..of_side(Kind::WriteReport, named(view, name, report)) }
+        }
         Action::CreateJob(job) => {
             let (of, job) = intern.job(job);
             assert_eq!(of, side, "a Job for another hotfix");
             Act { data: job.0, ..plain(Kind::CreateJob) }
         }
-        Action::DeleteJob(target) => Act { data: number_of(&target.uid) << 3, ..plain(Kind::DeleteJob) },
+        Action::DeleteJob(target) => {
+            let stray = observed.strays.jobs.iter().any(|job| job.name == target.name);
+            let of = usize::from(side);
+            let of = if stray { 1 - of } else { of };
+            Act { data: number_of(&target.uid) << 3, ..of_side(Kind::DeleteJob, of) }
+        }
         Action::CreateGreen(green) => {
             let replicas = green["spec"]["replicas"].as_u64().expect("a number");
             Act { at: attempt_of(side, green), data: u32::try_from(replicas).unwrap(), ..plain(Kind::CreateGreen) }
@@ -104,12 +111,14 @@ pub fn translate(view: &View, observed: &Observed, action: &Action, intern: &Int
             let replicas = u32::try_from(*replicas).expect("few replicas") << 2;
             Act { data: number_of(&green.uid) | replicas | drop, ..plain(Kind::ResizeGreen) }
         }
-        Action::DeleteGreen(target) => Act { data: number_of(&target.uid), ..plain(Kind::DeleteGreen) },
+        Action::DeleteGreen(target) => {
+            Act { data: number_of(&target.uid), ..of_side(Kind::DeleteGreen, named(view, &target.name, candidate)) }
+        }
         Action::CreatePreview(preview) => Act { at: attempt_of(side, preview), ..plain(Kind::CreatePreview) },
         Action::DeletePreview(target) => {
             let mut preview = Preview::default();
             preview.set_inc(u8::try_from(number_of(&target.uid)).unwrap());
-            Act { data: u32::from(preview.0), ..plain(Kind::DeletePreview) }
+            Act { data: u32::from(preview.0), ..of_side(Kind::DeletePreview, named(view, &target.name, candidate)) }
         }
         Action::CreateBudget(_) | Action::DeleteBudget(_) => panic!("budgets are not in the model"),
         Action::Hold { service, mark, .. } => on_service(view, Kind::Hold, service, |svc| {
@@ -132,8 +141,8 @@ pub fn translate(view: &View, observed: &Observed, action: &Action, intern: &Int
                 svc.set_wrote(0);
             }
         }),
-        Action::Open(pod) => on_pod(view, Kind::Open, pod),
-        Action::Close(pod) => on_pod(view, Kind::Close, pod),
+        Action::Open(pod) => on_pod(Kind::Open, pod),
+        Action::Close(pod) => on_pod(Kind::Close, pod),
         Action::FoldBack { images, .. } => {
             let [image] = images.as_slice() else { panic!("one image is in the model") };
             let data = u32::from(names::version(&image.from)) | u32::from(names::version(&image.to)) << 2;
@@ -175,11 +184,29 @@ fn on_service(view: &View, kind: Kind, target: &Versioned, change: impl FnOnce(&
     Act::on_service(kind, view.side, u8::try_from(at).unwrap(), seen, to)
 }
 
-fn on_pod(view: &View, kind: Kind, target: &Versioned) -> Act {
+/// A write to something of this hotfix, which need not be the one that is looked at.
+fn of_side(kind: Kind, side: usize) -> Act {
+    Act { kind, side: u8::try_from(side).unwrap(), ..Act::default() }
+}
+
+/// The hotfix of which something is called so, or else the one that is looked at.
+fn named(view: &View, name: &str, called: fn(usize) -> String) -> usize {
+    (0..SIDES).find(|side| called(*side) == name).unwrap_or(usize::from(view.side))
+}
+
+/// What a candidate and its preview are called.
+fn candidate(side: usize) -> String {
+    api::green(names::BLUE, names::UIDS[side])
+}
+
+fn report(side: usize) -> String {
+    api::report(names::HOTFIXES[side], names::UIDS[side])
+}
+
+fn on_pod(kind: Kind, target: &Versioned) -> Act {
     let rest = target.uid.strip_prefix("green-pod-").unwrap_or_else(|| panic!("a pod of ours, not {}", target.uid));
     let (side, at) = rest.split_once('-').expect("side and place");
-    assert_eq!(side.parse(), Ok(view.side), "a pod of another hotfix");
-    Act { kind, side: view.side, at: at.parse().expect("a place"), ..Act::default() }
+    Act { at: at.parse().expect("a place"), ..of_side(kind, side.parse().expect("a side")) }
 }
 
 /// The number at the end of a uid.

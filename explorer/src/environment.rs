@@ -39,6 +39,7 @@ const KINDS: &[(u64, u8)] = &[
     (env::WRONG, 1),
     (env::HANG, 1),
     (env::UNGUIDE, 1),
+    (env::VANISH, 1),
 ];
 
 /// What the environment can do here.
@@ -79,6 +80,7 @@ fn can(state: &State, what: u64, at: usize) -> bool {
         env::HANG => state.sides[side].green.here() == 1 && state.sides[side].green.hung() == 0,
         env::DELETE_GREEN | env::DRIFT => state.sides[side].green.here() == 1 && state.sides[side].green.drifted() == 0,
         env::ORPHAN => state.sides[0].green.here() == 1 && blue.here() == 1 && state.sides[0].green.inc() == 0,
+        env::VANISH => hot.here() == 1 && hot.finalizer() == 1 && mile.finished() == 0,
         env::UNGUIDE => mile.serves() && !state.unguided,
         env::TERMINATE => !state.terminating,
         env::ASK => state.sides[1].hot.here() == 0 && !state.terminating && state.sides[1].green.next() == 0,
@@ -156,6 +158,7 @@ pub fn happen(state: &mut State, config: &Config, what: u64, at: usize) {
         env::UNGUIDE | env::GUIDE => state.unguided = what == env::UNGUIDE,
         env::TERMINATE => state.terminating = true,
         env::ASK => state.sides[1].hot.set_here(1),
+        env::VANISH => state.vanish_by_hand(side),
         env::UNCLAIM => state.claim.set_holder(0),
         env::LOSE_JOB => {
             let jobs = &mut state.sides[side].jobs;

@@ -189,6 +189,9 @@ pub fn plain(mut status: SecurityHotfixStatus) -> SecurityHotfixStatus {
         (old.started_at, old.finished_at) = (at, at);
         old.message = young(&old.message);
     }
+    if let Some(left) = &mut status.leftover {
+        left.drained_from = left.drained_from.map(|_| at);
+    }
     if let Some(attempt) = &mut status.attempt {
         plain_attempt(attempt, at);
     }
@@ -242,6 +245,10 @@ fn mile(status: &SecurityHotfixStatus) -> Mile {
     mile.set_aborted(handled.map_or(0, |abort| abort[..1].parse().expect("an abort begins with its attempt")));
     let stalled = securityhotfix::api::ConditionType::Stalled;
     mile.set_stalled(bit(status.conditions.iter().any(|condition| condition.type_ == stalled)));
+    mile.set_takes(bit(status.leftover.is_some()));
+    let left = status.leftover.as_ref();
+    mile.set_returned(bit(left.is_some_and(|left| left.drained_from.is_some())));
+    mile.set_named(bit(left.is_some_and(|left| left.name.is_some())));
     let Some(attempt) = &status.attempt else { return mile };
     mile.set_attempt(u8::try_from(attempt.number).expect("few attempts"));
     mile.set_scanned(bit(attempt.scanned_at.is_some()));

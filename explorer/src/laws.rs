@@ -11,7 +11,7 @@ use crate::config::Config;
 use crate::intern::{Intern, outcome};
 use crate::names::wanted;
 use crate::picture::View;
-use crate::state::{ABSENT, GREENS, Mile, OPEN, Prod, SERVICES, SIDES, State, code, coded, marked};
+use crate::state::{ABSENT, GREENS, LEFT, Mile, OPEN, Prod, SERVICES, SIDES, State, code, coded, marked};
 
 /// A broken law: its name, and what happened.
 pub type Broken = (&'static str, String);
@@ -182,8 +182,10 @@ pub fn answered(view: &View, decision: &Decision, intern: &Intern) -> Vec<Broken
 
 /// True when an attempt has acknowledged that its traffic is back, or is gone.
 fn acknowledged(state: &State, side: usize, attempt: u8) -> bool {
-    let crate::state::Side { hot, mile, .. } = state.sides[side];
-    hot.here() == 0 || mile.attempt() != attempt || mile.drained() == 1 || mile.finished() == 1
+    let crate::state::Side { hot, mile, green, .. } = state.sides[side];
+    // What one that was made to vanish left ends when the other has returned its traffic.
+    hot.here() == 0 && green.gone() != LEFT
+        || hot.here() == 1 && (mile.attempt() != attempt || mile.drained() == 1 || mile.finished() == 1)
 }
 
 /// What a write did.
@@ -195,16 +197,23 @@ pub fn wrote(before: &State, after: &State, act: &Act, late: bool, _: &Intern) -
     let opened =
         act.kind == Kind::Open && acknowledged(before, side, before.prod.greens[side][usize::from(act.at)].attempt());
     let switched = act.kind == Kind::Switch && acknowledged(before, side, coded(act.service().1.slot()).1);
-    let held = act.kind == Kind::Hold
+    // The hold of one that vanished moves nothing, and the next hotfix takes its mark off.
+    let vanished = before.sides[side].green.gone() != 0;
+    let held = !vanished
+        && act.kind == Kind::Hold
         && marked(act.service().1.mark()).is_some_and(|(_, code)| acknowledged(before, side, coded(code).1));
     say(&mut broken, opened || switched || held, "nothing-after-the-acknowledgement", || {
         format!("{} took effect after the attempt had acknowledged its end", act.name())
     });
-    let gone = before.sides[side].hot.here() == 0 && matches!(act.kind, Kind::Seal | Kind::Unpin | Kind::Unmark);
+    // A seal or an unmark of one that vanished leads where the other leads, too.
+    let gone =
+        before.sides[side].hot.here() == 0 && !vanished && matches!(act.kind, Kind::Seal | Kind::Unpin | Kind::Unmark);
     say(&mut broken, gone, "nothing-after-the-acknowledgement", || {
         format!("{} took effect on a Service after the hotfix was gone", act.name())
     });
-    let folds = act.kind == Kind::FoldBack && (mile.verified() == 0 || mile.latched() == 1 || mile.finished() == 1);
+    let folds = act.kind == Kind::FoldBack
+        && !vanished
+        && (mile.verified() == 0 || mile.latched() == 1 || mile.finished() == 1);
     say(&mut broken, folds, "blue-untouched", || {
         "the fold-back took effect in an attempt that was not believed, or over".into()
     });
@@ -291,7 +300,9 @@ pub fn holds(state: &State, _: &Config) -> Vec<Broken> {
             for pod in state.prod.greens[side].iter().filter(|pod| pod.serves() && pod.bare() == 0) {
                 let mile = state.sides[side].mile;
                 let passed = mile.attempt() == pod.attempt() && mile.promoting() == 1 && pod.version() == wanted(side);
-                let is = svc.selects_green(side, *pod) && !passed;
+                // One whose hotfix vanished had passed them.
+                let left = state.sides[side].green.gone() == LEFT && pod.version() == wanted(side);
+                let is = svc.selects_green(side, *pod) && !passed && !left;
                 say(&mut broken, is, "no-early-traffic", || {
                     format!("Service {at} sends traffic to a candidate whose gates have not passed")
                 });

@@ -1,12 +1,15 @@
 //! A replica looks: what each of its reads sees, and what it decides after the last.
 
+use securityhotfix::api::Outcome;
+
 use crate::act::{self, Act, Kind};
 use crate::apply::Stepped;
 use crate::config::{Config, H, P, R, S, V, W};
 use crate::decided::Memory;
+use crate::intern::outcome;
 use crate::moves::small;
-use crate::picture::{Rest, View};
-use crate::state::{ABSENT, BLUES, GREENS, Replica, SERVICES, SIDES, State};
+use crate::picture::{Rest, Stray, View};
+use crate::state::{ABSENT, BLUES, GREENS, Green, Mile, Replica, SERVICES, SIDES, Side, State};
 use crate::versions::Object;
 
 impl State {
@@ -117,15 +120,37 @@ impl State {
         }
     }
 
+    /// What the other hotfix left, where it is gone and this one would look for it.
+    fn stray(&self, side: usize, replica: &Replica, mile: Mile) -> Stray {
+        let Side { hot, green, jobs, report, .. } = self.sides[1 - side];
+        let begins = mile.outcome() == outcome(Outcome::Restarted) || replica.hot.retry() == 1;
+        let matters = match (mile.attempt(), mile.finished()) {
+            (0, _) => true,
+            (_, 1) => begins,
+            _ => mile.promoting() == 0 && mile.latched() == 0,
+        };
+        let mut stray = Stray::default();
+        if hot.here() == 1 {
+            return stray;
+        }
+        if matters && green.here() == 1 {
+            stray.green = told(green);
+        }
+        if stray.green.here() == 1 || mile.takes() == 1 {
+            stray.jobs = jobs;
+        }
+        if mile.takes() == 1 {
+            stray.report = report;
+        }
+        stray
+    }
+
     fn rest(&self, side: usize, others: u8, config: &Config, replica: &Replica, memory: &Memory<'_>) -> Rest {
         let mut sets = 0;
         for pod in self.prod.blues.iter().filter(|pod| pod.lives()) {
             sets |= 1 << pod.version();
         }
-        let mut green = self.sides[side].green;
-        green.set_next(0);
-        green.set_next_preview(0);
-        green.set_hung(0);
+        let green = told(self.sides[side].green);
         let mut alive = 0;
         for (other, found) in self.sides.iter().enumerate().filter(|(other, _)| *other != side) {
             alive |= u8::from(found.alive()) << other | found.hot.here() << (4 + other);
@@ -151,6 +176,7 @@ impl State {
             blue,
             sets,
             green,
+            stray: self.stray(side, replica, mile),
             alive,
             report: self.sides[side].report,
             slices: self.slices,
@@ -175,6 +201,15 @@ impl State {
         replica.fresh = u16::MAX;
         self.view(&replica, config, memory)
     }
+}
+
+/// A candidate without what the planner cannot see.
+fn told(mut green: Green) -> Green {
+    green.set_next(0);
+    green.set_next_preview(0);
+    green.set_hung(0);
+    green.set_gone(0);
+    green
 }
 
 /// A write with what is still fresh of what it was decided on.

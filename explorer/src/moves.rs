@@ -173,6 +173,9 @@ impl State {
     pub fn due(&self, side: usize) -> Vec<Clock> {
         let crate::state::Side { hot, mile, clocks, .. } = self.sides[side];
         let mut due = Vec::new();
+        if mile.returned() == 1 && clocks.drain() == 0 {
+            due.push(Clock::Drain);
+        }
         if hot.here() == 0 || mile.attempt() == 0 || mile.finished() == 1 {
             return due;
         }

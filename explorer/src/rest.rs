@@ -5,7 +5,7 @@ use securityhotfix::api::Outcome;
 use crate::config::Config;
 use crate::intern::outcome;
 use crate::laws::Broken;
-use crate::state::{ABSENT, SERVICES, SIDES, State, coded, marked};
+use crate::state::{ABSENT, SERVICES, SIDES, State, TAKEN, coded, marked};
 
 /// What is wrong with a state in which nothing fair happens any more.
 pub fn wrong(state: &State, config: &Config) -> Vec<Broken> {
@@ -38,13 +38,15 @@ pub fn wrong(state: &State, config: &Config) -> Vec<Broken> {
             "it-ends",
             format!("hotfix {side} keeps its namespace"),
         );
-        if under_way {
+        if under_way || state.is_forgotten(side) {
             all_ended = false;
             continue;
         }
+        let open = green.gone() == TAKEN && state.sides[side].report != 0;
         let number = u8::try_from(side).expect("few");
         let mut left = |is: bool, what: &str| say(is, "nothing-is-left", format!("{what} of hotfix {side} is left"));
         left(green.here() == 1, "the candidate");
+        left(open, "the open record");
         left(state.prod.greens[side].iter().any(|pod| pod.life() != ABSENT), "a pod");
         left(state.prod.previews[side].here() == 1, "the preview");
         left(state.sides[side].jobs.iter().any(|job| job.kind() != 0), "a check Job");
@@ -59,6 +61,10 @@ pub fn wrong(state: &State, config: &Config) -> Vec<Broken> {
     for at in 0..SERVICES {
         let svc = state.prod.services[at];
         if svc.here() == 0 {
+            continue;
+        }
+        // What a hotfix left that vanished is people's until the next one comes.
+        if (0..SIDES).any(|side| state.is_forgotten(side)) {
             continue;
         }
         let (blues, greens) = state.serving(at);

@@ -3,7 +3,9 @@
 use crate::act::{self, Act, Kind};
 use crate::intern::Intern;
 use crate::mutants::Mutant;
-use crate::state::{ABSENT, CLOSED, Claim, Clocks, Green, Hot, Job, LIVE, Mile, OPEN, Preview, Prod, Side, State};
+use crate::state::{
+    ABSENT, CLOSED, Claim, Clocks, Green, Hot, Job, LEFT, LIVE, Mile, OPEN, Preview, Prod, Side, State, TAKEN, VANISHED,
+};
 use crate::versions::Object;
 
 /// What became of a write.
@@ -40,7 +42,9 @@ impl State {
             Kind::WriteReport if self.sides[side].report == 0 => Written::Gone,
             Kind::WriteReport if !fresh => Written::Conflict,
             Kind::OpenReport | Kind::WriteReport => {
-                self.sides[side].report = act.data;
+                // That of one that is gone is written once, to close it, and nobody reads it again.
+                let ends = act.kind == Kind::WriteReport && self.sides[side].green.gone() != 0;
+                self.sides[side].report = if ends { 0 } else { act.data };
                 self.touch(Object::Report(side));
                 Written::Done
             }
@@ -89,6 +93,12 @@ impl State {
     /// What the replicas know of the soak after a record.
     fn recorded(&mut self, at: usize, act: Act, before: Mile) {
         let mile = self.sides[at].mile;
+        let other = &mut self.sides[1 - at];
+        if mile.returned() > before.returned() && other.is_left() {
+            other.green.set_gone(TAKEN);
+            // By its candidate's labels alone is the name known, and by that alone its record.
+            other.report = if mile.named() == 1 { other.report } else { 0 };
+        }
         let serves = mile.serves();
         if before.converged() == 0 && serves && act.flags & act::ANOTHERS != 0 {
             // Another decided so before this one began to look.
@@ -104,6 +114,13 @@ impl State {
         }
     }
 
+    /// A hotfix goes without its way out. Its record stays: nobody owns it who is there.
+    pub fn vanish_by_hand(&mut self, at: usize) {
+        let side = &mut self.sides[at];
+        side.green.set_gone(if side.mile.promoting() == 1 { LEFT } else { VANISHED });
+        self.leave(at);
+    }
+
     /// A hotfix that is being deleted goes when nothing holds it.
     pub fn vanish(&mut self, at: usize) {
         let Side { hot, green, .. } = self.sides[at];
@@ -113,14 +130,18 @@ impl State {
         if hot.here() == 0 || hot.deleting() == 0 || waits {
             return;
         }
+        self.sides[at].report = 0;
+        self.touch(Object::Report(at));
+        self.leave(at);
+    }
+
+    fn leave(&mut self, at: usize) {
         let side = &mut self.sides[at];
-        (side.hot, side.status, side.mile, side.report, side.clocks) =
-            (Hot::default(), 0, Mile::default(), 0, Clocks::default());
+        (side.hot, side.status, side.mile, side.clocks) = (Hot::default(), 0, Mile::default(), Clocks::default());
         for replica in &mut self.replicas {
             replica.found[at] = crate::state::Found::default();
         }
         self.touch(Object::Hotfix(at));
-        self.touch(Object::Report(at));
     }
 
     fn write_claim(&mut self, act: Act) -> Written {
@@ -172,6 +193,7 @@ impl State {
                 made.set_replicas(u8::try_from(act.data).unwrap());
                 made.set_next((green.next() + 1) % 4);
                 made.set_next_preview(green.next_preview());
+                made.set_gone(green.gone());
                 *green = made;
             }
             _ if green.here() == 0 => return Written::Gone,
@@ -195,6 +217,7 @@ impl State {
         let mut gone = Green::default();
         gone.set_next(green.next());
         gone.set_next_preview(green.next_preview());
+        gone.set_gone(green.gone());
         *green = gone;
         self.touch(Object::Green(at));
     }
@@ -328,7 +351,7 @@ impl Side {
         if mile.unchecked() != 1 || !mile.serves() {
             clocks.set_unchecked(0);
         }
-        if mile.drained() == 0 || mile.finished() == 1 {
+        if mile.returned() == 0 && (mile.drained() == 0 || mile.finished() == 1) {
             clocks.set_drain(0);
         }
         if mile.verified() == 0 || mile.finished() == 1 {

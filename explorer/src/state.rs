@@ -19,6 +19,13 @@ pub const JOBS: usize = 10;
 /// Writes that can be in flight at once.
 pub const FLIGHTS: usize = 2;
 
+/// A hotfix vanished before anything of it could take traffic.
+pub const VANISHED: u8 = 1;
+/// It vanished after that.
+pub const LEFT: u8 = 2;
+/// The other has returned the traffic of what it left.
+pub const TAKEN: u8 = 3;
+
 /// A pod does not exist.
 pub const ABSENT: u8 = 0;
 /// It lives.
@@ -99,6 +106,7 @@ bits! {
         drifted, set_drifted: 10, 1, "somebody changed its template";
         next_preview, set_next_preview: 11, 2, "the next preview's number";
         hung, set_hung: 13, 1, "the kubelets of its pods hang";
+        gone, set_gone: 14, 2, "its hotfix was made to vanish: 0 no, then one of the constants below";
     }
 }
 
@@ -141,6 +149,9 @@ bits! {
         old, set_old: 23, 2, "the image blue had when the attempt began";
         stalled, set_stalled: 25, 1, "people are asked for something";
         unchecked, set_unchecked: 26, 2, "0 it could be checked all the time, 1 it cannot be, 2 it can be again";
+        takes, set_takes: 28, 1, "it takes away what the other left";
+        returned, set_returned: 29, 1, "the traffic of that is returned";
+        named, set_named: 30, 1, "the name of that hotfix is known";
     }
 }
 
@@ -364,6 +375,17 @@ impl Job {
 }
 
 impl Side {
+    /// It vanished and left a candidate that nobody but the other hotfix takes away.
+    pub fn is_left(&self) -> bool {
+        let disowned = self.green.here() == 1 && self.green.owned() == 0;
+        self.green.gone() == LEFT || self.green.gone() == VANISHED && disowned
+    }
+
+    /// It exists, and has not ended: it begins, or goes on.
+    pub fn begins(&self) -> bool {
+        self.hot.here() == 1 && self.hot.deleting() == 0 && self.mile.finished() == 0
+    }
+
     /// It may still write: it has an attempt that is not finished.
     pub fn alive(&self) -> bool {
         self.hot.here() == 1 && self.mile.attempt() > 0 && self.mile.finished() == 0
@@ -384,6 +406,11 @@ impl Svc {
 }
 
 impl State {
+    /// A hotfix vanished and left its candidate, and no other comes that would take it away.
+    pub fn is_forgotten(&self, side: usize) -> bool {
+        self.sides[side].is_left() && !self.sides[1 - side].begins()
+    }
+
     /// Pods that serve behind a Service: the workload's, and each candidate's.
     pub fn serving(&self, service: usize) -> (usize, [usize; SIDES]) {
         let svc = self.prod.services[service];

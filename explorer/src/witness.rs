@@ -6,7 +6,7 @@ use crate::config::env;
 use crate::intern::outcome_of;
 use crate::moves::{Answer, Move};
 use crate::server::Written;
-use crate::state::{OPEN, State};
+use crate::state::{OPEN, State, TAKEN};
 use securityhotfix::api::Outcome;
 
 /// Everything that is watched for.
@@ -58,6 +58,8 @@ pub const ALL: &[&str] = &[
     "a soak is counted anew and comes to its end",
     "a candidate that nobody could check is taken back",
     "a candidate that could not be checked for a while is believed",
+    "what a hotfix left that vanished is taken away",
+    "the record of a hotfix that vanished is closed",
 ];
 
 /// The bit of a witness.
@@ -167,7 +169,13 @@ fn wrote_bits(before: &State, after: &State, mv: Move, act: Act, written: Writte
             seen |= bits_of!["a pod that was never opened is closed"][0];
         }
         Kind::CreateJob if act.job().run() > 1 => seen |= bits_of!["a check proves nothing and is run again"][0],
+        Kind::WriteReport if before.sides[side].hot.here() == 0 => {
+            seen |= bits_of!["the record of a hotfix that vanished is closed"][0];
+        }
         Kind::Record => {
+            if was.takes() > is.takes() && before.sides[1 - side].green.gone() == TAKEN {
+                seen |= bits_of!["what a hotfix left that vanished is taken away"][0];
+            }
             if was.reassert() == 0 && is.reassert() > 0 {
                 seen |= bits_of!["a selector is set again"][0];
             }

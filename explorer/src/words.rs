@@ -130,6 +130,7 @@ fn people(what: u64, at: usize) -> String {
         env::SUSPEND => "spec.suspend is set".into(),
         env::RESUME => "spec.suspend is taken back".into(),
         env::WRONG => "a pod of the candidate is born with another image".into(),
+        env::VANISH => format!("somebody takes the finalizer off {fix} and deletes it"),
         env::HANG => "the kubelets of the candidate's pods hang".into(),
         other => format!("move {other}"),
     }
@@ -172,6 +173,12 @@ fn news(was: &SecurityHotfixStatus, is: &SecurityHotfixStatus) -> String {
         if let Some(latch) = now.latch.as_ref().filter(|_| old.is_none_or(|old| old.latch.is_none())) {
             news.push(format!("LATCH {}", latch.reason.as_str()));
         }
+    }
+    match (&was.leftover, &is.leftover) {
+        (None, Some(_)) => news.push("what the other left is found".into()),
+        (Some(_), None) => news.push("nothing of it is left".into()),
+        (Some(was), Some(is)) if was != is => news.push("its traffic is returned".into()),
+        _ => {}
     }
     if was.last_handled != is.last_handled {
         news.push("command handled".into());

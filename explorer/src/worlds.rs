@@ -150,6 +150,32 @@ pub const ALL: &[Config] = &[
         ..BASE
     },
     Config {
+        name: "vanished",
+        faults: 0,
+        moves: 2,
+        small: (0, 2),
+        deep: (0, 3),
+        env: env::VANISH
+            | env::ASK
+            | env::STRIP
+            | env::UNREADY_BLUE
+            | env::EVICT_GREEN
+            | env::DELETE_GREEN
+            | env::REDEPLOY
+            | env::ABORT,
+        from: |mile| mile.analyzed() == 1,
+        ..BASE
+    },
+    Config {
+        name: "left",
+        moves: 2,
+        small: (0, 2),
+        deep: (1, 2),
+        env: env::VANISH | env::ASK,
+        from: |mile| mile.promoting() == 1,
+        ..BASE
+    },
+    Config {
         name: "candidate",
         deep: (2, 1),
         env: env::DELETE_GREEN | env::ORPHAN | env::DRIFT | env::BARE | env::EVICT_GREEN | env::RETRY,

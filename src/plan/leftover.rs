@@ -7,12 +7,13 @@
 use jiff::Timestamp;
 
 use crate::api::names::{self, Mark};
-use crate::api::time::Moment;
+use crate::api::time::{Moment, after};
 use crate::api::{HotfixReportSpec, Leftover, Reason};
 
 use super::decision::Note;
 use super::leaving::Leaving;
 use super::observed::{Map, Observed, Pod, Workload};
+use super::stage::LOOK_AGAIN;
 use super::step::Step;
 use super::{Action, others, stale, wayout};
 
@@ -57,6 +58,10 @@ pub fn next(o: &Observed, blue: &Workload, now: Timestamp) -> Option<Step> {
         let note = Note::warning(Reason::LeftBehind, "TakeAway", others::what_is_left(&left));
         status.leftover = Some(left);
         return Some(Step::Record(Box::new(status), vec![note]));
+    }
+    // What takes traffic is not stale: its hotfix ended while this picture was taken.
+    if stale::serves(o, blue) {
+        return Some(Step::wait(Some(after(now, LOOK_AGAIN))));
     }
     stale::next(o, blue).map(Step::act)
 }

@@ -7,12 +7,21 @@ use crate::api::names::{self, Mark, SLOT};
 
 use super::Action;
 use super::action::Annotations;
-use super::observed::{Observed, Service, Workload};
+use super::observed::{Observed, Pod, Service, Workload};
 use super::preflight;
 
 /// The next write that clears away a dead hotfix's traces, if there are any.
 pub fn next(o: &Observed, blue: &Workload) -> Option<Action> {
     preflight::selecting(o, blue).into_iter().find_map(|service| clear(o, service))
+}
+
+/// True where a candidate answers behind a Service of the workload that no hotfix still writes to.
+///
+/// Services are read before the other hotfixes, so one of these may have ended in between. Its candidate is gone by now.
+pub fn serves(o: &Observed, blue: &Workload) -> bool {
+    let nobodys = |service: &&Service| o.whose_service(service).is_none();
+    let mut slots = preflight::selecting(o, blue).into_iter().filter(nobodys).filter_map(|it| it.selector.get(SLOT));
+    slots.any(|slot| o.slotted_pods(slot).any(Pod::serves))
 }
 
 fn clear(o: &Observed, service: &Service) -> Option<Action> {

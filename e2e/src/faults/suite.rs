@@ -102,13 +102,17 @@ fn order(plans: Vec<Plan>) -> Option<Order> {
 }
 
 /// Takes into the summary what runs have shown, and gives the plans that are to be played alone: those of a run that went wrong, and
-/// those whose call never came, since what another fault changed may have been the reason. What went wrong in runs of several plans
+/// those whose call never came, since what another fault changed may have been the reason, and those of a run that lost the API server. What went wrong in runs of several plans
 /// is given beside; it counts unless one of the plans alone explains it. The `last` time a call that never came is wrong.
 fn sorted_out(played: Vec<(Order, Run)>, summary: &mut Summary, last: bool) -> (Vec<Plan>, Vec<Violation>) {
     let (mut again, mut apart) = (Vec::new(), Vec::new());
     for (order, mut run) in played {
         summary.versions += run.versions;
         let missed = std::mem::take(&mut run.missed);
+        if !run.lost.is_empty() && !last {
+            again.extend(order.plans);
+            continue;
+        }
         if order.plans.len() > 1 {
             if let Some(first) = run.violations.first() {
                 apart.push(Violation { plan: told(&order), what: format!("only together: {first}") });

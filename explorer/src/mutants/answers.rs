@@ -185,6 +185,18 @@ pub const ALL: &[Mutant] = &[
         breaks: "left-by-the-gone-only",
         ..NONE
     },
+    Mutant {
+        name: "what a hotfix left is deleted before its traffic is back",
+        rewrites: Some(|observed, decision| {
+            let left = observed.hotfix.status.leftover.as_ref().filter(|left| left.drained_from.is_none());
+            if let (Some(_), Some(candidate)) = (left, observed.strays.candidates.first()) {
+                decision.actions = vec![Action::DeleteGreen(candidate.target())];
+            }
+        }),
+        world: ("vanished", 0, 2),
+        breaks: "closed-before-destruction",
+        ..NONE
+    },
 ];
 
 fn open_early(observed: &Observed, decision: &mut Decision) {

@@ -160,6 +160,20 @@ pub const ALL: &[Mutant] = &[
         ..NONE
     },
     Mutant {
+        name: "Services of what a hotfix left are not seen",
+        sees: Some(|view, intern| {
+            if intern.mile_of(view.status).takes() == 1 {
+                for svc in &mut view.prod.services {
+                    svc.set_slot(0);
+                    svc.set_mark(0);
+                }
+            }
+        }),
+        world: ("vanished", 0, 2),
+        breaks: "no-outage-by-us",
+        ..NONE
+    },
+    Mutant {
         name: "a pod without the gate is waited for",
         sees: Some(|view, intern| {
             if intern.mile_of(view.status).latched() == 1 {

@@ -28,6 +28,12 @@ pub const ALL: &[Mutant] = &[
         ignores: Some(|act| act.kind == Kind::Switch),
         ..LATE
     },
+    Mutant {
+        name: "a switch of a hotfix that vanished without version, mark and selector",
+        ignores: Some(|act| act.kind == Kind::Switch && act.side == 0),
+        world: ("left", 1, 2),
+        ..LATE
+    },
     Mutant { name: "a hold without version and selector", ignores: Some(|act| act.kind == Kind::Hold), ..LATE },
     Mutant {
         name: "a record without the hotfix's version",

@@ -46,6 +46,8 @@ pub struct Rest {
     pub sets: u8,
     /// The candidate.
     pub green: Green,
+    /// What the other left.
+    pub stray: Stray,
     /// The other hotfixes that may still write, one bit each; and above, those that exist.
     pub alive: u8,
     /// The record.
@@ -66,6 +68,17 @@ pub struct Rest {
     pub unguided: bool,
 }
 
+/// What a hotfix left that is gone.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub struct Stray {
+    /// Its candidate.
+    pub green: Green,
+    /// Its check Jobs.
+    pub jobs: [Job; JOBS],
+    /// Its record.
+    pub report: u32,
+}
+
 /// The picture of a view.
 pub fn picture(view: &View, intern: &Intern) -> Observed {
     let side = usize::from(view.side);
@@ -83,7 +96,7 @@ pub fn picture(view: &View, intern: &Intern) -> Observed {
         checks: checks().clone(),
         unread: None,
         blue: (view.rest.blue.here() == 1).then(|| blue(view)),
-        green: (view.rest.green.here() == 1).then(|| green(view, side)),
+        green: (view.rest.green.here() == 1).then(|| green(view.rest.green, side)),
         replica_sets: sets(view, side),
         slices: (0..view.prod.services.len())
             .filter(|at| view.prod.services[*at].here() == 1)
@@ -103,19 +116,38 @@ pub fn picture(view: &View, intern: &Intern) -> Observed {
                 attempt: 3,
             })
             .collect(),
-        strays: observed::Strays::default(),
+        strays: strays(view.rest.stray, 1 - side, intern),
         runs: view.rest.jobs.iter().filter(|job| job.kind() != 0).map(|job| run(side, *job, intern)).collect(),
-        report: (view.rest.report != 0).then(|| observed::Report {
-            resource_version: "report".into(),
-            hotfix_uid: names::UIDS[side].into(),
-            spec: intern.report_of(view.rest.report).as_ref().clone(),
-        }),
+        report: report(view.rest.report, side, intern),
         evidence: evidence(view, side, attempt, slot_attempt, intern),
         settings: settings(),
     }
 }
 
+fn report(number: u32, side: usize, intern: &Intern) -> Option<observed::Report> {
+    (number != 0).then(|| observed::Report {
+        resource_version: "report".into(),
+        hotfix_uid: names::UIDS[side].into(),
+        spec: intern.report_of(number).as_ref().clone(),
+    })
+}
+
+fn strays(stray: Stray, side: usize, intern: &Intern) -> observed::Strays {
+    let jobs = stray.jobs.iter().filter(|job| job.kind() != 0).map(|job| {
+        let run = run(side, *job, intern);
+        observed::StrayJob { name: run.job, uid: run.uid, hotfix: names::UIDS[side].into() }
+    });
+    observed::Strays {
+        candidates: (stray.green.here() == 1).then(|| green(stray.green, side)).into_iter().collect(),
+        jobs: jobs.collect(),
+        report: report(stray.report, side, intern),
+    }
+}
+
 fn hotfix(view: &View, side: usize, mut status: securityhotfix::api::SecurityHotfixStatus) -> Hotfix {
+    if let Some(left) = &mut status.leftover {
+        left.drained_from = left.drained_from.map(|_| at(view.rest.clocks.drain()));
+    }
     if let Some(attempt) = &mut status.attempt {
         let (clocks, found) = (view.rest.clocks, view.rest.found);
         if attempt.finished_at.is_none() {

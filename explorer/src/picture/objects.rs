@@ -11,7 +11,7 @@ use super::times::{at, old, seconds_ago};
 use super::{Rest, View};
 use crate::intern::{AT_RECORDED, GENERATION, moment};
 use crate::names;
-use crate::state::{ABSENT, BLUES, Claim, GREENS, LEAVING, Pod, SIDES, Svc};
+use crate::state::{ABSENT, BLUES, Claim, GREENS, Green, LEAVING, Pod, SIDES, Svc};
 
 /// Uid of the workload's pod of a place.
 pub fn blue_pod(at: usize) -> String {
@@ -192,8 +192,7 @@ pub fn blue(view: &View) -> Workload {
     }
 }
 
-pub fn green(view: &View, side: usize) -> Workload {
-    let green = view.rest.green;
+pub fn green(green: Green, side: usize) -> Workload {
     let version = if green.drifted() == 1 { 1 } else { names::wanted(side) };
     Workload {
         name: api::green(names::BLUE, names::UIDS[side]),

@@ -6,10 +6,6 @@ use std::time::Instant;
 use crate::faults::fault::Fault;
 use crate::faults::name::{Class, Name};
 use crate::faults::plan::{Plan, Sites};
-
-/// Watches of what only administrators write.
-const UNCHANGED: [&str; 2] = ["watch hotfixpolicies", "watch securitychecks"];
-
 /// What is told of a write that did not reach the API server.
 pub const NOT_MADE: &str = " (not made)";
 
@@ -24,7 +20,7 @@ pub struct Entry {
     pub after: String,
     /// What the API server answered; `None` where it was not asked.
     pub answered: Option<u16>,
-    /// Whether it is a list that has changed since it was read before.
+    /// Whether it is a list that has changed since it was read before, or a watch that told of a change.
     pub changed: bool,
     /// When it came.
     pub at: Instant,
@@ -90,7 +86,7 @@ impl Ledger {
         (self.committed(&name) == 1).then_some(name)
     }
 
-    /// A list has changed since it was read before.
+    /// A list has changed since it was read before, or a watch told of a change.
     pub fn changed(&mut self, place: usize) {
         if let Some(entry) = self.entries.get_mut(place) {
             entry.changed = true;
@@ -172,10 +168,9 @@ impl Ledger {
                     }
                     sites.reads.push(entry.site());
                 }
-                // Nobody changes these while a plan is played: a fault of their watches could not show.
-                Class::Watch if UNCHANGED.contains(&&*entry.name.text) => {}
-                Class::Watch => sites.watches.push(entry.name.text.clone()),
-                Class::Read | Class::Log | Class::Beside => {}
+                // Where nothing changes a fault of the watch could not show.
+                Class::Watch if entry.changed => sites.watches.push(entry.name.text.clone()),
+                Class::Read | Class::Log | Class::Watch | Class::Beside => {}
             }
         }
         sites.reads.sort();

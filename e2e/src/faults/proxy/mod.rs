@@ -164,6 +164,7 @@ struct State {
     /// What each list held when it was answered last.
     lists: HashMap<String, Bytes>,
     troubles: Vec<String>,
+    lost: Vec<String>,
 }
 
 impl Drop for Proxy {
@@ -216,9 +217,15 @@ impl Proxy {
         }
     }
 
-    /// What went wrong in the proxy itself.
+    /// Calls that the API server gave no answer to: what became of them is not known, and no plan is about them.
+    pub fn lost(&self) -> Vec<String> {
+        self.shared.state().lost.clone()
+    }
+
+    /// What went wrong in the proxy itself, and what was lost.
     pub fn troubles(&self) -> Vec<String> {
-        self.shared.state().troubles.clone()
+        let state = self.shared.state();
+        [&*state.troubles, &*state.lost].concat()
     }
 }
 
@@ -347,7 +354,8 @@ impl Shared {
             return Ok(printed);
         }
         let (status, body) = self.send(call).await?;
-        if *class == Class::Read && status.is_success() {
+        // Of rehearsals, which write nothing, no answer is remembered: each is about another object.
+        if *class == Class::Read && call.method == Method::GET && status.is_success() {
             self.remember(place, call, &body);
         }
         // The only answers that later names depend on; to read the others would take as long as all else here.
@@ -405,8 +413,13 @@ impl Shared {
     async fn send(&self, call: &Call) -> Result<(StatusCode, Bytes), Cut> {
         let answer = self.ask(call).await?;
         let status = answer.status();
-        let body = answer.into_body().collect().await.map_err(|_| Cut)?.to_bytes();
-        Ok((status, body))
+        let body = answer.into_body().collect().await.map_err(|error| self.lost(&error))?;
+        Ok((status, body.to_bytes()))
+    }
+
+    fn lost(&self, error: &dyn std::fmt::Display) -> Cut {
+        self.state().lost.push(format!("the API server did not answer the suite: {error}"));
+        Cut
     }
 
     async fn ask(&self, call: &Call) -> Result<Response<Body>, Cut> {
@@ -418,10 +431,7 @@ impl Shared {
             }
         }
         let request = request.body(Body::from(call.body.to_vec())).map_err(|_| Cut)?;
-        self.upstream.send(request).await.map_err(|error| {
-            self.state().troubles.push(format!("the API server cannot be asked: {error}"));
-            Cut
-        })
+        self.upstream.send(request).await.map_err(|error| self.lost(&error))
     }
 }
 

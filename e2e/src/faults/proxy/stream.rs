@@ -38,7 +38,7 @@ impl Shared {
         tokio::spawn(async move {
             let lines = lines(body.into_data_stream().map(Result::ok));
             tokio::select! {
-                () = shared.pump(met, lines, &sink) => {}
+                () = shared.pump(place, met, lines, &sink) => {}
                 // Nobody listens any more.
                 () = sink.closed() => {}
             }
@@ -53,22 +53,27 @@ impl Shared {
     }
 
     /// Lets a stream through as the plan that it meets, told by its place among the plans, says.
-    async fn pump(&self, met: Option<(usize, Fault)>, lines: impl Stream<Item = Bytes>, sink: &Sink) {
+    async fn pump(&self, place: usize, met: Option<(usize, Fault)>, lines: impl Stream<Item = Bytes>, sink: &Sink) {
         let (plan, fault) = met.unzip();
         let plan = plan.unwrap_or_default();
         let mut lines = pin!(lines);
+        let mut told_any = false;
         loop {
             let next = match fault {
                 Some(Fault::WatchCoalesced) => self.gathered(plan, &mut lines).await,
                 _ => lines.next().await.map(|line| vec![line]),
             };
-            if fault == Some(Fault::WatchFrozen) && self.is_frozen() {
+            if fault == Some(Fault::WatchFrozen) && self.has_begun() {
                 // Neither an event nor the end of the stream comes through.
                 self.state().ledger.interfered(plan);
                 std::future::pending::<()>().await;
             }
             let Some(told) = next else { return };
             for line in told {
+                if !told_any && self.is_news(&line) {
+                    told_any = true;
+                    self.state().ledger.changed(place);
+                }
                 match fault {
                     Some(Fault::WatchDropped) if self.may_cut(plan, &line) => {
                         let _ = sink.send(Err(Cut)).await;
@@ -92,15 +97,21 @@ impl Shared {
     }
 
     /// From the first record of an attempt on: before it there is nothing under way, and nobody need look.
-    fn is_frozen(&self) -> bool {
+    fn has_begun(&self) -> bool {
         self.state().ledger.committed("record begun") > 0
     }
 
-    fn may_cut(&self, plan: usize, line: &Bytes) -> bool {
+    /// Something changed, while a hotfix was under way.
+    fn is_news(&self, line: &Bytes) -> bool {
         let event: Value = serde_json::from_slice(line).unwrap_or_default();
+        text(&event, "/type") != "BOOKMARK" && self.has_begun()
+    }
+
+    fn may_cut(&self, plan: usize, line: &Bytes) -> bool {
+        let news = self.is_news(line);
         let mut state = self.state();
         let cuts = state.cuts.get(&plan).copied().unwrap_or(0);
-        let cut = cuts < CUTS_MAX && text(&event, "/type") != "BOOKMARK" && state.ledger.committed("record begun") > 0;
+        let cut = cuts < CUTS_MAX && news;
         if cut {
             state.cuts.insert(plan, cuts + 1);
             state.ledger.interfered(plan);
