@@ -141,12 +141,13 @@ pub fn end(world: &World) -> Value {
 
 /// An end as it is compared under these plans. Where policies or checks may not be read while the candidate serves, nothing can check
 /// it meanwhile, and the attempt's record keeps from when to when. A scan that fails ends the attempt, and the running image's, whose
-/// log was spoiled and which would have been run again, has no verdict then.
+/// log was spoiled and which would have been run again, has no verdict then. Where the owner deploys meanwhile, both of its images are
+/// scanned if pods of both still run when the attempt begins again.
 pub fn compared(end: &Value, plans: &[Plan]) -> Value {
     let read =
         |plan: &Plan| plan.call.starts_with("list hotfixpolicies") || plan.call.starts_with("list securitychecks");
     let unread = plans.iter().any(|plan| plan.fault == Fault::Forbidden && read(plan));
-    let spoiled = plans.iter().any(|plan| plan.fault.spoils_a_log());
+    let spoiled = plans.iter().any(|plan| plan.fault.spoils_a_log() || rolls(plan));
     let mut end = end.clone();
     for hotfix in end["hotfixes"].as_object_mut().into_iter().flat_map(|all| all.values_mut()) {
         if unread && let Some(has) = hotfix.get_mut("has").and_then(Value::as_array_mut) {
@@ -157,6 +158,11 @@ pub fn compared(end: &Value, plans: &[Plan]) -> Value {
         }
     }
     end
+}
+
+/// True in the scenario in which the owner deploys another image.
+fn rolls(plan: &Plan) -> bool {
+    plan.scenario == "redeployed"
 }
 
 /// Where two ends differ, a line each.
@@ -245,6 +251,7 @@ pub fn miscounted(wanted: &Counts, seen: &BTreeMap<String, usize>, plans: &[Plan
         // A check whose log proved nothing is run once more.
         let spoiled = plans.iter().any(|plan| plan.fault.spoils_a_log());
         most += usize::from(spoiled && name.contains(" check ") && name.contains(" run 2"));
+        most += usize::from(plans.iter().any(rolls) && name.contains(" baseline attempt 2"));
         // Who sees pods as they were before they died may order one more check of them.
         let stale = plans.iter().any(|plan| plan.fault == Fault::ListStale);
         most += usize::from(stale && name.contains(" check "));
