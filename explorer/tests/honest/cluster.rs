@@ -213,6 +213,8 @@ impl World {
             env::DELETE_GREEN => self.delete_green(),
             env::TERMINATE => self.terminate_namespace(),
             env::SUSPEND | env::RESUME => self.suspend(what == env::SUSPEND),
+            env::VANISH => self.vanish(name),
+            env::ASK => self.ask(HOTFIXES[1], V3),
             env::UNCLAIM => {
                 self.leases.clear();
                 self.tick();

@@ -126,6 +126,11 @@ impl<'a> Twin<'a> {
         turns
     }
 
+    /// The other hotfix has an attempt of its own.
+    pub fn other_begins(&self) -> bool {
+        self.state.sides[1].mile.attempt() > 0
+    }
+
     /// It happens to both, and both are compared.
     ///
     /// # Panics
@@ -151,7 +156,7 @@ impl<'a> Twin<'a> {
                 self.zombie = None;
             }
             Turn::Settle => self.settle(),
-            Turn::Answer(side, badly) => self.answer(side, badly),
+            Turn::Answer(_, badly) => self.answer(badly),
             Turn::Job(side, at, how) => {
                 let job = self.state.sides[side].jobs[at];
                 self.model(Move::Job(small(side), small(at), how));
@@ -272,13 +277,14 @@ impl<'a> Twin<'a> {
         cluster::settle(&mut self.world);
     }
 
-    fn answer(&mut self, side: usize, badly: bool) {
+    /// The cluster answers what both hotfixes have asked.
+    fn answer(&mut self, badly: bool) {
         let mut moves = Vec::new();
         loop {
             moves.clear();
             self.state.moves(&self.config, &self.memory, false, &mut moves);
             let asked = |mv: &&Move| match mv {
-                Move::Answer(of, answer) if usize::from(*of) == side => match answer {
+                Move::Answer(_, answer) => match answer {
                     Answer::Badly => badly,
                     Answer::Well => !badly,
                     Answer::Refused | Answer::Again => false,

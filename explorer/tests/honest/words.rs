@@ -1,9 +1,9 @@
 //! Pictures and writes in words that do not depend on what things are called, so that two worlds can be compared.
 
 use securityhotfix::api::SecurityHotfixStatus;
-use securityhotfix::api::names::{ATTEMPT, MANAGER, Mark, POD_TEMPLATE_HASH, SLOT};
+use securityhotfix::api::names::{ATTEMPT, HOTFIX_UID, MANAGER, Mark, POD_TEMPLATE_HASH, SLOT, green};
 use securityhotfix::plan::Action;
-use securityhotfix::plan::observed::{Manager, Map, Observed, Owns, RunState};
+use securityhotfix::plan::observed::{Manager, Map, Observed, Owns, RunState, Workload};
 use serde_json::Value;
 
 /// The last character of an image tells its version.
@@ -106,7 +106,10 @@ pub fn action(action: &Action) -> String {
 /// What the planner is shown, a line for each thing, sorted.
 pub fn picture(o: &Observed) -> Vec<String> {
     let mut lines = vec![format!("namespace terminating {}", o.namespace.terminating)];
-    for service in &o.services {
+    // The preview of another is of no account, and not in the model.
+    let own = green(&o.hotfix.spec.target.name, &o.hotfix.uid);
+    let concerns = |name: &String| !name.contains("-hotfix-") || *name == own;
+    for service in o.services.iter().filter(|service| concerns(&service.name)) {
         let told = match service.labels.get(ATTEMPT) {
             Some(attempt) => format!("preview of attempt {attempt}"),
             None => format!(
@@ -164,10 +167,20 @@ pub fn picture(o: &Observed) -> Vec<String> {
     for other in &o.others {
         lines.push(format!("another hotfix alive {}", other.alive));
     }
+    // What is of one that exists is not asked for.
+    let is_gone = |uid: &String| o.others.iter().all(|other| other.uid != *uid);
+    let left = |candidate: &&Workload| candidate.labels.get(HOTFIX_UID).is_some_and(is_gone);
+    for left in o.strays.candidates.iter().filter(left) {
+        lines.push(format!("left: candidate {} replicas owned {}", left.replicas, !left.owners.is_empty()));
+    }
+    lines.extend(o.strays.jobs.iter().map(|_| "left: check".into()));
+    // One that is closed is of no account any more.
+    let open = o.strays.report.iter().filter(|report| report.spec.closed_at.is_none());
+    lines.extend(open.map(|_| "left: record".into()));
     if o.report.is_some() {
         lines.push("record".into());
     }
-    for slice in &o.slices {
+    for slice in o.slices.iter().filter(|slice| concerns(&slice.service)) {
         for endpoint in &slice.endpoints {
             lines.push(format!("endpoint of {} ready {}", slice.service, endpoint.ready));
         }
