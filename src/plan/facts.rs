@@ -281,9 +281,11 @@ impl Service {
     }
 
     /// True when the seal added blue's ReplicaSet to the selector. A Service whose owner selects by
-    /// `pod-template-hash` is refused in preflight, so under a mark of ours the key is ours.
+    /// `pod-template-hash` is refused in preflight, so under a mark of ours the key is ours. A seal in the name of attempt 0, which
+    /// nobody has, never adds it.
     pub fn is_pinned(&self) -> bool {
-        self.selector.contains_key(POD_TEMPLATE_HASH) && matches!(self.mark(), Some(Mark::Sealed(_)))
+        self.selector.contains_key(POD_TEMPLATE_HASH)
+            && matches!(self.mark(), Some(Mark::Sealed(owner)) if owner.attempt > 0)
     }
 
     /// True when it sends traffic to this slot.
