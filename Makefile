@@ -41,6 +41,7 @@ test: unit ## Run all tests, also those on a real cluster (root, Go).
 	cargo run --quiet --profile explore -p hotfix-explorer -- small
 	cargo test --profile explore -p hotfix-explorer
 	cargo test -p hotfix-e2e --lib --bins --test admission --test chart --test cluster --test writes --test leaders --test rollouts
+	cargo test -p hotfix-e2e --test hostile -- rights
 	$(MAKE) faults N=120 MUTANTS=0
 
 rollouts: ## Play whole rollouts on a real cluster (root, Go); ONLY="kill drain" chooses some by their names.
