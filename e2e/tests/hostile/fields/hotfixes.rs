@@ -88,11 +88,14 @@ pub async fn play(lane: &Lane<'_>, mutants: &[Mutant]) -> Result<Ends, LabError>
     Ok(ends)
 }
 
-/// Waits until those that came to their end have cleared up: nothing was written for as long as is counted then.
+/// One at rest looks once more 25 s after its end, since a write of it may come late; then it costs nothing.
+const LAST_LOOK: Duration = Duration::from_secs(30);
+
+/// Waits until those that came to their end have cleared up, and have looked for the last time.
 async fn quiet(field: &Field<'_>) {
     let begun = Instant::now();
     let mut last = (Instant::now(), field.proxy.ledger(Ledger::attempted));
-    while last.0.elapsed() < IDLE && begun.elapsed() < PATIENCE {
+    while last.0.elapsed() < LAST_LOOK && begun.elapsed() < PATIENCE {
         tokio::time::sleep(Duration::from_millis(100)).await;
         let now = field.proxy.ledger(Ledger::attempted);
         if now != last.1 {
