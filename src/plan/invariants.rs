@@ -128,10 +128,8 @@ fn selectors_are_the_owners(o: &Observed, action: &Action) -> Option<String> {
         Action::Unpin { .. } => is_own_mark(o, seen.mark_text()),
         _ => true,
     };
-    let owners = match attempt(o).filter(|_| own) {
-        Some(attempt) => seen.returned_selector(&attempt.services),
-        None => seen.owner_selector(),
-    };
+    let records = attempt(o).map_or(&[][..], |attempt| &attempt.services);
+    let owners = if own { seen.returned_selector(records) } else { seen.owner_selector() };
     let mut rest = to.clone();
     for key in extra.iter().filter(|_| own) {
         if !owners.contains_key(*key) {

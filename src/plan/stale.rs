@@ -38,8 +38,12 @@ fn clear(o: &Observed, service: &Service) -> Option<Action> {
             was: service.mark_text().cloned(),
             mark: names::sealed(uid, attempt),
             from: service.selector.clone(),
-            // Under a mark of ours a ReplicaSet's hash was not the owner's when it was set.
-            to: if owner.is_some() { service.returned_selector(&[]) } else { service.owner_selector() },
+            // Under a mark of this hotfix a ReplicaSet's hash is no part of the owner's selector.
+            to: if uid == o.hotfix.uid && attempt > 0 {
+                service.returned_selector(&[])
+            } else {
+                service.owner_selector()
+            },
             annotations: annotations(service),
         });
     }
