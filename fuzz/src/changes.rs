@@ -163,7 +163,8 @@ pub const CLUSTER: &[Change] = &[
     },
     |o, i| {
         if let Some(service) = some(&mut o.services, i) {
-            service.uid = "another".into();
+            // No two objects have one uid.
+            service.uid = format!("another-{}", service.name);
         }
     },
     |o, i| {
