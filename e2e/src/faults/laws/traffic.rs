@@ -1,6 +1,6 @@
 //! Where requests go, as the EndpointSlices say.
 
-use securityhotfix::api::names::SLOT;
+use securityhotfix::api::names::{OPEN, SLOT};
 use serde_json::Value;
 
 use super::{Change, attempt_of, has, image, uid};
@@ -95,6 +95,8 @@ fn is_gated(change: &Change<'_>, pod: &Value) -> bool {
     // A hotfix that is deleted has left nothing of its candidate, but for what its owner keeps.
     let Some(hotfix) = asked else { return true };
     let attempt = hotfix.pointer("/status/attempt").unwrap_or(&Value::Null);
-    let gate = if label(pod, SLOT).is_some() { "promotingAt" } else { "verifiedAt" };
+    // Somebody may take the slot off a pod of the candidate; it is one by its readiness gate.
+    let gated = list(pod, "/spec/readinessGates").iter().any(|gate| text(gate, "/conditionType") == OPEN);
+    let gate = if gated || label(pod, SLOT).is_some() { "promotingAt" } else { "verifiedAt" };
     has(attempt, gate) && has(attempt, "scannedAt")
 }
