@@ -49,8 +49,10 @@ pub fn close(o: &Observed, leaving: &Leaving<'_>, now: Timestamp) -> Option<Step
         return Some(step);
     }
     let pinned = leaving.services.iter().find(|service| service.is_pinned());
-    if let Some(service) = pinned.filter(|service| !leaving.blue_is_as_pinned(o, service) || o.blue_ready() == 0) {
-        return Some(Step::act(unpin(service, leaving)));
+    let at_once = pinned.filter(|service| !leaving.blue_is_as_pinned(o, service) || o.blue_ready() == 0);
+    // Where nothing but the pin is left of a selector, a person is asked, after the closes.
+    if let Some(action) = at_once.and_then(|service| unpin(service, leaving)) {
+        return Some(Step::act(action));
     }
     // A pod that was born without our gate cannot be closed: its kubelet would call it ready again. It goes with the
     // candidate.
@@ -70,7 +72,8 @@ pub fn close(o: &Observed, leaving: &Leaving<'_>, now: Timestamp) -> Option<Step
         return Some(blue_not_ready(o, leaving).map_or(Step::Act(open), |trouble| Step::trouble(trouble, None)));
     }
     if let Some(service) = pinned {
-        return Some(Step::act(unpin(service, leaving)));
+        let trouble = || Step::trouble(without_selector(service, leaving), None);
+        return Some(unpin(service, leaving).map_or_else(trouble, Step::act));
     }
     drain(o, leaving, now)
 }
@@ -110,12 +113,12 @@ fn sealed(service: &Service, leaving: &Leaving<'_>, to: Map) -> Action {
     }
 }
 
-/// Nothing but a slot is left of the selector, and nobody has a record of what it was.
+/// Nothing but our own keys is left of the selector, and nobody has a record of what it was.
 fn without_selector(service: &Service, leaving: &Leaving<'_>) -> Trouble {
     Trouble::person(
         Reason::ServiceUnsupported,
         format!(
-            "Service {} selects nothing but the candidate that {} left; give it its own selector, and the traffic is returned.",
+            "Nothing is left of the selector of Service {} but what {} had put into it; give it its own selector, and it goes on.",
             service.name,
             leaving.who()
         ),
@@ -165,12 +168,10 @@ fn blue_not_ready(o: &Observed, leaving: &Leaving<'_>) -> Option<Trouble> {
     ))
 }
 
-fn unpin(service: &Service, leaving: &Leaving<'_>) -> Action {
-    Action::Unpin {
-        service: service.versioned(),
-        from: service.selector.clone(),
-        to: leaving.returned_selector(service),
-    }
+/// Takes a pin off; `None` where that would leave no selector.
+fn unpin(service: &Service, leaving: &Leaving<'_>) -> Option<Action> {
+    let to = leaving.returned_selector(service);
+    (!to.is_empty()).then(|| Action::Unpin { service: service.versioned(), from: service.selector.clone(), to })
 }
 
 /// Waits until the candidate is out of every slice, remembers when that was first seen, and waits out the drain.
