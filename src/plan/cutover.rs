@@ -205,7 +205,14 @@ pub fn open_late(o: &Observed, attempt: &Attempt, pods: &[&Pod]) -> Option<Step>
         .take(ACTIONS_MAX)
         .map(|pod| Action::Open(pod.versioned()))
         .collect();
-    (!actions.is_empty()).then_some(Step::Act(actions))
+    if actions.is_empty() {
+        return None;
+    }
+    // Somebody may have given the candidate its owner back, with which it would be collected while it serves.
+    match o.green.as_ref().filter(|green| green.owners.contains(&o.hotfix.uid)) {
+        Some(green) => o.recorded_blue(&attempt.blue).and_then(|blue| stage::grow(o, green, blue)).map(Step::act),
+        None => Some(Step::Act(actions)),
+    }
 }
 
 /// The write that sends a Service's traffic to the candidate.
