@@ -233,12 +233,16 @@ pub fn clean(o: &Observed, leaving: &Leaving<'_>, now: Timestamp) -> Option<Step
         return Some(Step::act(Action::DeleteJob(job)));
     }
     if let Some(service) = o.services.iter().find(|service| leaving.is_marked(service)) {
-        return Some(Step::act(if service.selector.contains_key(SLOT) {
-            // Reached only by a write that came late: it is undone before its mark is.
-            sealed(service, leaving, leaving.returned_selector(service))
+        if !service.selector.contains_key(SLOT) {
+            return Some(Step::act(stale::unmark(service)));
+        }
+        // Reached only by a write that came late: it is undone before its mark is.
+        let to = leaving.returned_selector(service);
+        return Some(if to.is_empty() {
+            Step::trouble(without_selector(service, leaving), None)
         } else {
-            stale::unmark(service)
-        }));
+            Step::act(sealed(service, leaving, to))
+        });
     }
     // A mark that somebody took off leaves our entries in managedFields behind.
     let under_way = leaving.attempt().is_some_and(|attempt| attempt.finished_at.is_none());
