@@ -106,7 +106,7 @@ bits! {
         drifted, set_drifted: 10, 1, "somebody changed its template";
         next_preview, set_next_preview: 11, 2, "the next preview's number";
         hung, set_hung: 13, 1, "the kubelets of its pods hang";
-        gone, set_gone: 14, 2, "its hotfix was made to vanish: 0 no, then one of the constants below";
+        gone, set_gone: 14, 2, "its hotfix was made to vanish: 0 no, else VANISHED, LEFT or TAKEN";
     }
 }
 

@@ -99,13 +99,6 @@ impl World {
         Ok(observe::orphans(&self.client, &self.settings.checks_namespace, within, known).await?)
     }
 
-    /// Deletes one of them.
-    pub async fn sweep(&self, orphan: &Orphan) -> Result<Effect, Trouble> {
-        let delete = Action::DeleteJob(orphan.job.clone());
-        let answer = effect::carry_out(&self.client, &delete, &self.place(&orphan.hotfix), Timestamp::now()).await?;
-        Ok(answer.effect)
-    }
-
     fn place(&self, id: &HotfixId) -> Place {
         Place {
             namespace: id.namespace.clone(),

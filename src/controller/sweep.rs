@@ -7,12 +7,13 @@ use kube::runtime::reflector::Store;
 use tracing::{info, warn};
 
 use super::args::Watch;
-use super::metrics::Counter;
 use super::reconcile::Context;
 use super::rooms::World;
 use super::standing::Hotfix;
+use super::turn::{Rooms, Witness};
 use crate::effect::Effect;
 use crate::observe::HotfixId;
+use crate::plan::Action;
 
 /// How often it is looked for them. They are rare, cost a pod that runs for nothing, and go by themselves an hour after their end; one
 /// list in five minutes is what that is worth.
@@ -45,9 +46,10 @@ async fn sweep(within: Option<&str>, known: &BTreeSet<String>, context: &Context
     };
     for orphan in orphans.iter().take(ROUND_MAX).take_while(|_| context.permit.leads()) {
         let (job, HotfixId { namespace: ns, name: hotfix, uid, .. }) = (&orphan.job.name, &orphan.hotfix);
-        match context.rooms.sweep(orphan).await {
+        let delete = Action::DeleteJob(orphan.job.clone());
+        match context.rooms.carry_out(&orphan.hotfix, &delete).await {
             Ok(Effect::Done) => {
-                context.metrics.count(Counter::Writes, "delete check");
+                context.wrote(&delete);
                 info!(job, ns, hotfix, uid, "deleted a check Job whose hotfix is gone");
             }
             Ok(Effect::Gone | Effect::Conflict | Effect::AlreadyExists) => {}

@@ -51,7 +51,7 @@ pub fn close(o: &Observed, leaving: &Leaving<'_>, now: Timestamp) -> Option<Step
     let pinned = leaving.services.iter().find(|service| service.is_pinned());
     let at_once = pinned.filter(|service| !leaving.blue_is_as_pinned(o, service) || o.blue_ready() == 0);
     // Where nothing but the pin is left of a selector, a person is asked, after the closes.
-    if let Some(action) = at_once.and_then(|service| unpin(service, leaving)) {
+    if let Some(Ok(action)) = at_once.map(|service| unpin(service, leaving)) {
         return Some(Step::act(action));
     }
     // A pod that was born without our gate cannot be closed: its kubelet would call it ready again. It goes with the
@@ -72,8 +72,7 @@ pub fn close(o: &Observed, leaving: &Leaving<'_>, now: Timestamp) -> Option<Step
         return Some(blue_not_ready(o, leaving).map_or(Step::Act(open), |trouble| Step::trouble(trouble, None)));
     }
     if let Some(service) = pinned {
-        let trouble = || Step::trouble(without_selector(service, leaving), None);
-        return Some(unpin(service, leaving).map_or_else(trouble, Step::act));
+        return Some(act_or_ask(unpin(service, leaving)));
     }
     drain(o, leaving, now)
 }
@@ -92,14 +91,16 @@ pub fn seal(o: &Observed, leaving: &Leaving<'_>) -> Option<Step> {
     {
         return Some(Step::trouble(trouble, None));
     }
-    let mut to = leaving.returned_selector(service);
-    if to.is_empty() {
-        return Some(Step::trouble(without_selector(service, leaving), None));
-    }
-    if let Some(hash) = pin(o, leaving, service) {
-        to.insert(POD_TEMPLATE_HASH.to_owned(), hash);
-    }
-    Some(Step::act(sealed(service, leaving, to)))
+    let pinned = |mut to: Map| {
+        to.extend(pin(o, leaving, service).map(|hash| (POD_TEMPLATE_HASH.to_owned(), hash)));
+        sealed(service, leaving, to)
+    };
+    Some(act_or_ask(returned(service, leaving).map(pinned)))
+}
+
+/// A write, or what a person is asked for before it can be made.
+fn act_or_ask(action: Result<Action, Trouble>) -> Step {
+    action.map_or_else(|trouble| Step::trouble(trouble, None), Step::act)
 }
 
 fn sealed(service: &Service, leaving: &Leaving<'_>, to: Map) -> Action {
@@ -113,16 +114,21 @@ fn sealed(service: &Service, leaving: &Leaving<'_>, to: Map) -> Action {
     }
 }
 
-/// Nothing but our own keys is left of the selector, and nobody has a record of what it was.
-fn without_selector(service: &Service, leaving: &Leaving<'_>) -> Trouble {
-    Trouble::person(
+/// The selector a Service is returned to. Where nothing but our own keys is left of it, and nobody has a record of what it was, a
+/// person is asked.
+fn returned(service: &Service, leaving: &Leaving<'_>) -> Result<Map, Trouble> {
+    let to = leaving.returned_selector(service);
+    if !to.is_empty() {
+        return Ok(to);
+    }
+    Err(Trouble::person(
         Reason::ServiceUnsupported,
         format!(
             "Nothing is left of the selector of Service {} but what {} had put into it; give it its own selector, and it goes on.",
             service.name,
             leaving.who()
         ),
-    )
+    ))
 }
 
 /// The hash of blue's ReplicaSet, where the seal must name it: a candidate that is sick but ready would otherwise share the
@@ -168,10 +174,9 @@ fn blue_not_ready(o: &Observed, leaving: &Leaving<'_>) -> Option<Trouble> {
     ))
 }
 
-/// Takes a pin off; `None` where that would leave no selector.
-fn unpin(service: &Service, leaving: &Leaving<'_>) -> Option<Action> {
-    let to = leaving.returned_selector(service);
-    (!to.is_empty()).then(|| Action::Unpin { service: service.versioned(), from: service.selector.clone(), to })
+fn unpin(service: &Service, leaving: &Leaving<'_>) -> Result<Action, Trouble> {
+    let from = service.selector.clone();
+    returned(service, leaving).map(|to| Action::Unpin { service: service.versioned(), from, to })
 }
 
 /// Waits until the candidate is out of every slice, remembers when that was first seen, and waits out the drain.
@@ -237,12 +242,7 @@ pub fn clean(o: &Observed, leaving: &Leaving<'_>, now: Timestamp) -> Option<Step
             return Some(Step::act(stale::unmark(service)));
         }
         // Reached only by a write that came late: it is undone before its mark is.
-        let to = leaving.returned_selector(service);
-        return Some(if to.is_empty() {
-            Step::trouble(without_selector(service, leaving), None)
-        } else {
-            Step::act(sealed(service, leaving, to))
-        });
+        return Some(act_or_ask(returned(service, leaving).map(|to| sealed(service, leaving, to))));
     }
     // A mark that somebody took off leaves our entries in managedFields behind.
     let under_way = leaving.attempt().is_some_and(|attempt| attempt.finished_at.is_none());

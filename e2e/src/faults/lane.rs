@@ -118,8 +118,8 @@ pub struct Run {
     pub violations: Vec<String>,
     /// Plans whose call never came.
     pub missed: Vec<Plan>,
-    /// Calls that the API server gave no answer to, as on a machine that is too busy. Such a run shows nothing.
-    pub lost: Vec<String>,
+    /// The API server gave no answer to a call of the suite, as on a machine that is too busy. Such a run shows nothing.
+    pub lost: bool,
     /// The calls in which something can go wrong.
     pub sites: Sites,
     /// How often each write was made.
@@ -180,7 +180,7 @@ impl Lane<'_> {
         phases.ended("restarts");
         run.violations.extend(operators.complaints().await);
         run.violations.extend(proxy.troubles());
-        run.lost = proxy.lost();
+        run.lost = proxy.has_lost();
         match self.shared.watcher.history(&self.name).await {
             Ok(history) => {
                 run.versions = history.events.len();

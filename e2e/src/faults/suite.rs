@@ -109,7 +109,7 @@ fn sorted_out(played: Vec<(Order, Run)>, summary: &mut Summary, last: bool) -> (
     for (order, mut run) in played {
         summary.versions += run.versions;
         let missed = std::mem::take(&mut run.missed);
-        if !run.lost.is_empty() && !last {
+        if run.lost && !last {
             again.extend(order.plans);
             continue;
         }

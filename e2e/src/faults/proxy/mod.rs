@@ -217,9 +217,9 @@ impl Proxy {
         }
     }
 
-    /// Calls that the API server gave no answer to: what became of them is not known, and no plan is about them.
-    pub fn lost(&self) -> Vec<String> {
-        self.shared.state().lost.clone()
+    /// Whether the API server gave no answer to a call: what became of it is not known, and no plan is about it.
+    pub fn has_lost(&self) -> bool {
+        !self.shared.state().lost.is_empty()
     }
 
     /// What went wrong in the proxy itself, and what was lost.
