@@ -105,10 +105,10 @@ fn enough_before_the_switch(o: &Observed, action: &Action) -> Option<String> {
     (ready < enough).then(|| format!("switch of {} with {ready} of {enough} pods ready", service.name))
 }
 
-/// True for a mark of this hotfix.
+/// True for the mark of an attempt of this hotfix. What is sealed in nobody's name bears its uid too, and attempt 0.
 fn is_own_mark(o: &Observed, mark: Option<&String>) -> bool {
     let mark = mark.map(|mark| Mark::parse(mark));
-    mark.as_ref().and_then(Mark::owner).is_some_and(|owner| owner.uid == o.hotfix.uid)
+    mark.as_ref().and_then(Mark::owner).is_some_and(|owner| owner.uid == o.hotfix.uid && owner.attempt > 0)
 }
 
 /// What we write to a selector is the owner's, or that plus the slot, or in a seal that plus blue's hash; never less.
@@ -150,8 +150,7 @@ fn selectors_are_the_owners(o: &Observed, action: &Action) -> Option<String> {
 fn pins_only_in_a_fenced_seal(o: &Observed, action: &Action) -> Option<String> {
     let Action::Seal { service, was, mark, from, to, .. } = action else { return None };
     let hash = to.get(POD_TEMPLATE_HASH)?;
-    let nobodys = Mark::parse(mark).owner().is_some_and(|owner| owner.attempt == 0);
-    if (nobodys || !is_own_mark(o, Some(mark))) && from.get(POD_TEMPLATE_HASH) == Some(hash) {
+    if !is_own_mark(o, Some(mark)) && from.get(POD_TEMPLATE_HASH) == Some(hash) {
         // The owner's own: it is never added for a hotfix that is gone, or in nobody's name.
         return None;
     }

@@ -158,7 +158,8 @@ fn images(input: &Input<'_>) -> Option<Trouble> {
                     "Policy {} does not allow images of {}; it allows {}. Ask its administrator, or use an allowed repository.",
                     input.policy.name,
                     image.repository,
-                    allow.join(", ")
+                    // Cut, lest what is to be done be cut off by a long list.
+                    clean(&allow.join(", "), 512)
                 ),
             )
         }),

@@ -138,8 +138,12 @@ fn pin(o: &Observed, leaving: &Leaving<'_>, service: &Service) -> Option<String>
     let attempt = leaving.attempt()?;
     let sick_but_ready = attempt.latch.is_some() && attempt.verified_at.is_none() && o.green_ready() > 0;
     let fenced = service.is_held_by(leaving.uid, leaving.number) && leaving.diverts(service);
-    let serves =
-        o.blue_pods().iter().any(|pod| pod.serves() && pod.controller.as_ref() == Some(&attempt.blue.replica_set));
+    // By the label too: a pod that lost it is the ReplicaSet's for a moment more, and the pin does not reach it.
+    let serves = o.blue_pods().iter().any(|pod| {
+        pod.serves()
+            && pod.controller.as_ref() == Some(&attempt.blue.replica_set)
+            && pod.labels.get(POD_TEMPLATE_HASH) == Some(&attempt.blue.template_hash)
+    });
     (sick_but_ready && fenced && serves && leaving.blue_is_as_pinned(o, service))
         .then(|| attempt.blue.template_hash.clone())
 }
