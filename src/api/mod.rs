@@ -6,6 +6,7 @@
 mod check;
 pub mod conditions;
 mod crds;
+mod duration;
 mod hotfix;
 pub mod image;
 pub mod names;

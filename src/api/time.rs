@@ -1,7 +1,6 @@
 //! Times and durations as the API writes them.
 //!
-//! A recorded time has milliseconds, because exposure and the length of a switch are told in them;
-//! a duration has Go's grammar (`90s`, `5m30s`), because that is what Kubernetes users type.
+//! A recorded time has milliseconds, because exposure and the length of a switch are told in them.
 
 use std::fmt;
 use std::time::Duration as StdDuration;
@@ -10,7 +9,7 @@ use jiff::Timestamp;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-pub use kube::core::Duration;
+pub use super::duration::Duration;
 
 /// A recorded moment: RFC 3339 in UTC, cut to milliseconds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -68,11 +67,6 @@ pub fn elapsed(from: Timestamp, to: Timestamp) -> StdDuration {
 /// `at` plus `by`, saturating at the end of representable time.
 pub fn after(at: Timestamp, by: StdDuration) -> Timestamp {
     jiff::SignedDuration::try_from(by).ok().and_then(|by| at.checked_add(by).ok()).unwrap_or(Timestamp::MAX)
-}
-
-/// A positive duration of the API as a standard one; a negative one counts as zero.
-pub fn positive(duration: Duration) -> StdDuration {
-    if duration.is_negative() { StdDuration::ZERO } else { duration.into() }
 }
 
 /// A moment as a person reads it, cut to seconds: `2026-11-26T08:00:00Z`.

@@ -10,7 +10,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use crate::api::names::{self, POD_TEMPLATE_HASH, SLOT};
-use crate::api::time::{Moment, after, positive};
+use crate::api::time::{Moment, after};
 use crate::api::{Attempt, Reason, Timeouts};
 
 use super::action::Target;
@@ -80,7 +80,7 @@ pub fn next(o: &Observed, attempt: &Attempt, timeouts: &Timeouts, now: Timestamp
     let pods = o.green_pods();
     let opened = || pods.iter().filter(|pod| pod.is_open()).filter_map(|pod| pod.open?.since).map(Moment::timestamp);
     let began = attempt.promoting_at.map_or(now, Moment::timestamp);
-    let by = Deadlines::of(opened(), after(began, positive(timeouts.staging)));
+    let by = Deadlines::of(opened(), after(began, timeouts.staging.get()));
     if o.green_ready() == 0 && services.iter().any(|service| service.selects_slot(&slot)) {
         return interrupt::latch(o, attempt, verify::none_ready(), now);
     }
@@ -100,7 +100,7 @@ pub fn next(o: &Observed, attempt: &Attempt, timeouts: &Timeouts, now: Timestamp
         return Step::act(switch(o, attempt, service));
     }
     let switched = opened().min().unwrap_or(began);
-    let deadline = after(after(switched, OPENING), positive(timeouts.convergence));
+    let deadline = after(after(switched, OPENING), timeouts.convergence.get());
     if let Some(laggard) = services.iter().find(|service| !converged(o, service)) {
         if now >= deadline {
             let why = format!("The endpoints of Service {} did not become the candidate's pods in time.", laggard.name);

@@ -4,7 +4,7 @@
 use jiff::Timestamp;
 
 use crate::api::names;
-use crate::api::time::{Moment, after, positive};
+use crate::api::time::{Moment, after};
 use crate::api::{Attempt, Outcome, Reason, Timeouts};
 
 use super::action::ImagePatch;
@@ -137,7 +137,7 @@ fn uncovered(o: &Observed, blue: &Workload, attempt: &Attempt) -> Option<Trouble
 
 /// Until when the Deployment's own roll-out is waited for without a word.
 fn rolled_out_by(attempt: &Attempt, timeouts: &Timeouts, now: Timestamp) -> Timestamp {
-    after(attempt.verified_at.map_or(now, Moment::timestamp), positive(timeouts.fold_back))
+    after(attempt.verified_at.map_or(now, Moment::timestamp), timeouts.fold_back.get())
 }
 
 /// Waits for the Deployment's own roll-out, and says what keeps it.

@@ -16,7 +16,6 @@ use sha2::{Digest, Sha256};
 use super::observed::{Check, Hotfix, Map, Observed, Run, Settings};
 use super::preflight;
 use crate::api::names::{self, hex};
-use crate::api::time::positive;
 use crate::api::{Attempt, CheckContainer, CheckVolume, EnvVar, Gate, Resources, SecurityCheckSpec};
 
 /// Label: the gate a check Job runs for.
@@ -125,8 +124,8 @@ impl<'a> Subject<'a> {
 
 /// What a check runs in a pod, and for how long; nothing for a check that runs in no pod.
 pub fn container(spec: &SecurityCheckSpec) -> Option<(&CheckContainer, Duration)> {
-    let scan = spec.scan.as_ref().map(|scan| (&scan.container, positive(scan.timeout)));
-    scan.or_else(|| spec.test.as_ref().map(|test| (&test.container, positive(test.timeout))))
+    let scan = spec.scan.as_ref().map(|scan| (&scan.container, scan.timeout.get()));
+    scan.or_else(|| spec.test.as_ref().map(|test| (&test.container, test.timeout.get())))
 }
 
 impl Order<'_> {

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use crate::api::time::{Moment, after, elapsed, positive, second};
+use crate::api::time::{Moment, after, elapsed, second};
 use crate::api::{Attempt, Gate, GateCheck};
 use crate::findings::text::clean;
 
@@ -75,7 +75,7 @@ pub fn is_asked(o: &Observed) -> bool {
 impl Count {
     /// When it is over.
     pub fn over(&self, policy: &Policy) -> Timestamp {
-        after(self.from.timestamp(), positive(policy.spec.soak))
+        after(self.from.timestamp(), policy.spec.soak.get())
     }
 
     /// For people, at the end of a sentence that tells how long it takes: empty where it counts from the convergence.

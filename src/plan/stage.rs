@@ -4,7 +4,7 @@ use jiff::Timestamp;
 use serde_json::Value;
 
 use crate::api::names::{self, FINALIZER};
-use crate::api::time::{Moment, after, positive};
+use crate::api::time::{Moment, after};
 use crate::api::{Attempt, GreenRecord, Reason, RecordedService};
 use crate::findings::text::counted;
 use crate::gates::clause;
@@ -58,7 +58,7 @@ pub fn claim(o: &Observed, attempt: &Attempt) -> Option<Step> {
 pub fn stage(o: &Observed, attempt: &Attempt, policy: &Policy, now: Timestamp) -> Step {
     let slot = names::slot(&o.hotfix.uid, attempt.number);
     let began = suspend::counted_from(attempt, attempt.scanned_at, now);
-    let deadline = after(began, positive(policy.spec.timeouts.staging));
+    let deadline = after(began, policy.spec.timeouts.staging.get());
     let Some(blue) = o.recorded_blue(&attempt.blue) else { return Step::wait(None) };
     let Some(green) = o.own_green(&slot) else {
         if o.green.is_some() {
@@ -184,7 +184,7 @@ pub fn full_size(o: &Observed, attempt: &Attempt, policy: &Policy, now: Timestam
         return Step::act(action);
     }
     let began = suspend::counted_from(attempt, attempt.analyzed_at, now);
-    let deadline = after(began, positive(policy.spec.timeouts.staging));
+    let deadline = after(began, policy.spec.timeouts.staging.get());
     let pods = o.green_pods();
     let trouble = preflight_again(o, blue, policy);
     if trouble.is_none() && all_up(&pods, attempt, blue.replicas) {

@@ -147,9 +147,10 @@ fn progress(attempt: Option<&Attempt>, phase: Phase, observed: &Observed, now: M
     if let Some(latch) = attempt.and_then(|a| a.latch.as_ref()) {
         return (Reason::RollingBack, format!("Ending the attempt: {}", latch.message));
     }
-    let soak = observed.policy.as_ref().map_or_else(String::new, |policy| {
-        format!(" for {}", crate::api::time::spoken(crate::api::time::positive(policy.spec.soak)))
-    });
+    let soak = observed
+        .policy
+        .as_ref()
+        .map_or_else(String::new, |policy| format!(" for {}", crate::api::time::spoken(policy.spec.soak.get())));
     match phase {
         Phase::Scanning => (Reason::Scanning, format!("Scanning the images that {target} runs and the patched ones.")),
         Phase::Staging => (Reason::Staging, "Starting the candidate, without traffic.".into()),

@@ -13,7 +13,7 @@ use tokio::sync::Semaphore;
 use tracing::warn;
 
 use super::{Task, lock};
-use crate::api::time::{Moment, positive};
+use crate::api::time::Moment;
 use crate::api::{Gate, HttpCheck};
 use crate::cluster::install_crypto;
 use crate::gates::http::{Answer, MAX_BODY_BYTES, PODS_MAX, Streak, unsettled_max};
@@ -217,7 +217,7 @@ struct Round {
 
 impl Round {
     async fn again_and_again(self) {
-        let mut beat = tokio::time::interval(positive(self.http.interval).max(PAUSE_MIN));
+        let mut beat = tokio::time::interval(self.http.interval.get().max(PAUSE_MIN));
         beat.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         loop {
             beat.tick().await;
@@ -236,7 +236,7 @@ impl Round {
     async fn once(&self, uid: &str, address: &str) {
         let Ok(_turn) = self.prober.turns.acquire().await else { return };
         let reply = match (self.prober.locate)(address, &self.http) {
-            Some(url) => ask(&self.prober.client, url, positive(self.http.timeout)).await,
+            Some(url) => ask(&self.prober.client, url, self.http.timeout.get()).await,
             None => Reply::Unreachable,
         };
         let matters = {

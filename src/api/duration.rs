@@ -1,0 +1,128 @@
+//! Durations as users write them.
+
+use std::borrow::Cow;
+use std::fmt;
+use std::time::Duration as StdDuration;
+
+use kube::core::Duration as GoDuration;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+/// The longest text that is read as a duration; the definitions allow half of it.
+const TEXT_MAX: usize = 64;
+/// The most digits in a row. A billion hours, as often as [`TEXT_MAX`] has room for, is far from what can be reckoned with.
+const DIGITS_MAX: usize = 9;
+
+/// A length of time in Go's grammar (`90s`, `5m30s`), because that is what Kubernetes users type. Never negative.
+///
+/// The definitions refuse what is not plain and within bounds of its own; this is for what was stored without them, since the
+/// parser beneath panics on a number that is too large, and on one below zero.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(try_from = "Cow<'_, str>", into = "GoDuration")]
+pub struct Duration(StdDuration);
+
+impl Duration {
+    /// As the standard library has it.
+    pub fn get(self) -> StdDuration {
+        self.0
+    }
+}
+
+impl From<StdDuration> for Duration {
+    fn from(duration: StdDuration) -> Self {
+        Self(duration)
+    }
+}
+
+impl From<Duration> for GoDuration {
+    fn from(duration: Duration) -> Self {
+        duration.0.into()
+    }
+}
+
+/// The text is no duration that can be reckoned with.
+#[derive(Debug, thiserror::Error)]
+#[error("write a duration such as 30s, 5m or 1h30m")]
+pub struct NotADuration;
+
+impl TryFrom<Cow<'_, str>> for Duration {
+    type Error = NotADuration;
+
+    fn try_from(text: Cow<'_, str>) -> Result<Self, NotADuration> {
+        let plain = text.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'.');
+        let short = text.split(|c: char| !c.is_ascii_digit()).all(|digits| digits.len() <= DIGITS_MAX);
+        if text.is_empty() || text.len() > TEXT_MAX || !plain || !short {
+            return Err(NotADuration);
+        }
+        text.parse().map(|parsed: GoDuration| Self(parsed.into())).map_err(|_| NotADuration)
+    }
+}
+
+impl fmt::Display for Duration {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        GoDuration::from(*self).fmt(f)
+    }
+}
+
+impl JsonSchema for Duration {
+    fn schema_name() -> Cow<'static, str> {
+        GoDuration::schema_name()
+    }
+
+    fn inline_schema() -> bool {
+        GoDuration::inline_schema()
+    }
+
+    fn json_schema(generator: &mut schemars::SchemaGenerator) -> schemars::Schema {
+        GoDuration::json_schema(generator)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    fn read(text: &str) -> Result<Duration, serde_json::Error> {
+        serde_json::from_value(json!(text))
+    }
+
+    #[test]
+    fn it_reads_what_users_type_and_writes_it_so_that_it_reads_back() {
+        for (text, seconds) in [("90s", 90.0), ("5m30s", 330.0), ("1.5h", 5400.0), ("200ms", 0.2), ("0s", 0.0)] {
+            let read = read(text).unwrap();
+            assert_eq!(read.get(), StdDuration::from_secs_f64(seconds), "{text}");
+            assert_eq!(serde_json::from_value::<Duration>(json!(read)).unwrap(), read, "{text}");
+        }
+    }
+
+    #[test]
+    fn what_cannot_be_reckoned_with_is_refused_with_a_sentence() {
+        let long = format!("5{}m", "8".repeat(82));
+        let many = "1h".repeat(33);
+        for text in [
+            long.as_str(),
+            many.as_str(),
+            "",
+            "-5m",
+            "1h-5m",
+            "+1s",
+            "1e9h",
+            "inf",
+            "NaNs",
+            "5",
+            "5 m",
+            "1.2.3s",
+            "1μs",
+        ] {
+            let error = read(text).unwrap_err().to_string();
+            assert_eq!(error, "write a duration such as 30s, 5m or 1h30m", "{text}");
+        }
+    }
+
+    #[test]
+    fn the_largest_that_is_read_is_within_what_time_can_hold() {
+        let largest = "999999999h".repeat(6);
+        assert!(read(&largest).unwrap().get() < StdDuration::MAX / 1000);
+    }
+}
