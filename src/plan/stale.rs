@@ -33,17 +33,16 @@ fn clear(o: &Observed, service: &Service) -> Option<Action> {
     }
     if service.selector.contains_key(SLOT) || service.is_pinned() || matches!(mark, Some(Mark::Hold(_))) {
         let (uid, attempt) = owner.map_or((o.hotfix.uid.as_str(), 0), |owner| (owner.uid.as_str(), owner.attempt));
-        return Some(Action::Seal {
+        // Under a mark of this hotfix a ReplicaSet's hash is no part of the owner's selector.
+        let ours = uid == o.hotfix.uid && attempt > 0;
+        let to = if ours { service.returned_selector(&[]) } else { service.owner_selector() };
+        // Where nothing would be left but that hash, preflight asks for another selector.
+        return (!to.is_empty()).then(|| Action::Seal {
             service: service.versioned(),
             was: service.mark_text().cloned(),
             mark: names::sealed(uid, attempt),
             from: service.selector.clone(),
-            // Under a mark of this hotfix a ReplicaSet's hash is no part of the owner's selector.
-            to: if uid == o.hotfix.uid && attempt > 0 {
-                service.returned_selector(&[])
-            } else {
-                service.owner_selector()
-            },
+            to,
             annotations: annotations(service),
         });
     }
