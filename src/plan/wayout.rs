@@ -48,7 +48,7 @@ pub fn close(o: &Observed, leaving: &Leaving<'_>, now: Timestamp) -> Option<Step
     if let Some(step) = seal(o, leaving) {
         return Some(step);
     }
-    let pinned = leaving.services.iter().find(|service| service.is_pinned());
+    let pinned = leaving.services.iter().find(|service| service.is_pinned() && !o.is_anothers(service));
     let at_once = pinned.filter(|service| !leaving.blue_is_as_pinned(o, service) || o.blue_ready() == 0);
     // Where nothing but the pin is left of a selector, a person is asked, after the closes.
     if let Some(Ok(action)) = at_once.map(|service| unpin(service, leaving)) {
