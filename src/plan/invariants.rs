@@ -163,19 +163,20 @@ fn pins_only_in_a_fenced_seal(o: &Observed, action: &Action) -> Option<String> {
 /// No write takes traffic from a side that serves to one with nothing ready, unless that side was given up by its owner
 /// or a person said so.
 fn no_traffic_to_a_dead_side(o: &Observed, action: &Action) -> Option<String> {
-    let (name, left) = match action {
-        Action::Seal { service, from, .. } => (&service.name, from.get(SLOT)),
-        // Behind the owner's selector an open pod of the candidate answers too.
+    let slotted = |slot: &str| o.slotted_pods(slot).filter(|pod| pod.serves()).count();
+    let (name, ready) = match action {
+        Action::Seal { service, from, .. } => {
+            let ready = from.get(SLOT).map_or(0, |left| if *left == slot(o) { o.green_ready() } else { slotted(left) });
+            (&service.name, ready)
+        }
+        // Behind the owner's selector an open pod of the candidate answers too, and so does one that lost its labels.
         Action::Close(pod) => {
-            (&pod.name, o.pods.iter().find(|seen| seen.uid == pod.uid).and_then(|seen| seen.labels.get(SLOT)))
+            let seen = o.pods.iter().find(|seen| seen.uid == pod.uid)?;
+            let left = seen.labels.get(SLOT).filter(|left| is_left(o, Some(left)));
+            let ready = left.map_or_else(|| o.green_ready(), |left| slotted(left));
+            (&pod.name, ready.max(usize::from(seen.serves())))
         }
         _ => return None,
-    };
-    let ready = match left {
-        Some(left) if *left != slot(o) => o.slotted_pods(left).filter(|pod| pod.serves()).count(),
-        Some(_) => o.green_ready(),
-        None if matches!(action, Action::Close(_)) => o.green_ready(),
-        None => 0,
     };
     let given_up = o.namespace.terminating || o.blue.as_ref().is_none_or(super::observed::Workload::is_given_up);
     let released = o.hotfix.annotations.contains_key(names::RELEASE);

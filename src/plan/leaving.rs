@@ -131,9 +131,14 @@ impl<'a> Leaving<'a> {
 
     /// How many pods of its candidate are ready.
     pub fn ready(&self, o: &Observed) -> usize {
+        self.ready_behind(o, &self.slot)
+    }
+
+    /// How many pods are ready behind a Service that selects this slot.
+    pub fn ready_behind(&self, o: &Observed, slot: &str) -> usize {
         match self.whose {
-            Whose::Own(_) => o.green_ready(),
-            Whose::Gone(_) => o.slotted_pods(&self.slot).filter(|pod| pod.serves()).count(),
+            Whose::Own(_) if slot == self.slot => o.green_ready(),
+            Whose::Own(_) | Whose::Gone(_) => o.slotted_pods(slot).filter(|pod| pod.serves()).count(),
         }
     }
 

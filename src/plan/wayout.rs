@@ -14,7 +14,7 @@ use crate::findings::text;
 use super::action::Target;
 use super::decision::{ACTIONS_MAX, Note};
 use super::leaving::Leaving;
-use super::observed::{Map, Observed, Service};
+use super::observed::{Map, Observed, Pod, Service};
 use super::stage::{self, LOOK_AGAIN};
 use super::status::{elsewhere, outcome_message};
 use super::step::{Step, Trouble};
@@ -60,16 +60,18 @@ pub fn close(o: &Observed, leaving: &Leaving<'_>, now: Timestamp) -> Option<Step
     let strays = o
         .stray_pods(&leaving.slot)
         .filter(|pod| leaving.attempt().is_some() && pod.labels.get(SLOT) != Some(&leaving.slot));
-    let open: Vec<Action> = o
+    let open: Vec<&Pod> = o
         .slotted_pods(&leaving.slot)
         .chain(strays)
         .filter(|pod| !pod.ended && pod.is_gated() && !pod.is_closed())
-        .take(ACTIONS_MAX)
-        .map(|pod| Action::Close(pod.versioned()))
         .collect();
     if !open.is_empty() {
-        // Blue may have died since the seal: then the candidate still answers behind the owner's selector.
-        return Some(blue_not_ready(o, leaving).map_or(Step::Act(open), |trouble| Step::trouble(trouble, None)));
+        // Blue may have died since the seal: then what is open still answers behind the owner's selector.
+        let serves = leaving.ready(o) > 0 || open.iter().any(|pod| pod.serves());
+        if let Some(trouble) = blue_not_ready(o, leaving).filter(|_| serves) {
+            return Some(Step::trouble(trouble, None));
+        }
+        return Some(Step::Act(open.iter().take(ACTIONS_MAX).map(|pod| Action::Close(pod.versioned())).collect()));
     }
     if let Some(service) = pinned {
         return Some(act_or_ask(unpin(service, leaving)));
@@ -86,9 +88,7 @@ pub fn seal(o: &Observed, leaving: &Leaving<'_>) -> Option<Step> {
         // One without a selector sends nothing anywhere by it, and every switch in flight tests for another one.
         !service.selector.is_empty() && (leaving.diverts(service) || unsealed)
     })?;
-    if leaving.diverts(service)
-        && let Some(trouble) = blue_not_ready(o, leaving)
-    {
+    if let Some(trouble) = kept(o, leaving, service) {
         return Some(Step::trouble(trouble, None));
     }
     let pinned = |mut to: Map| {
@@ -148,11 +148,17 @@ fn pin(o: &Observed, leaving: &Leaving<'_>, service: &Service) -> Option<String>
         .then(|| attempt.blue.template_hash.clone())
 }
 
-/// No write points a Service at a side with nothing ready while the other side serves, unless its owner gave that side up
+/// Why a Service still selects what answers behind it.
+fn kept(o: &Observed, leaving: &Leaving<'_>, service: &Service) -> Option<Trouble> {
+    let serves = service.selector.get(SLOT).is_some_and(|slot| leaving.ready_behind(o, slot) > 0);
+    blue_not_ready(o, leaving).filter(|_| serves)
+}
+
+/// Why what serves is to go on serving: no write points a Service at a side with nothing ready, unless its owner gave that side up
 /// or a person said so.
 fn blue_not_ready(o: &Observed, leaving: &Leaving<'_>) -> Option<Trouble> {
     let blue = o.blue.as_ref().filter(|blue| !blue.is_given_up())?;
-    if o.namespace.terminating || o.blue_ready() > 0 || leaving.ready(o) == 0 {
+    if o.namespace.terminating || o.blue_ready() > 0 {
         return None;
     }
     let released = o.hotfix.annotations.get(RELEASE).and_then(|value| value.split('/').next());
@@ -244,6 +250,9 @@ pub fn clean(o: &Observed, leaving: &Leaving<'_>, now: Timestamp) -> Option<Step
     if let Some(service) = o.services.iter().find(|service| leaving.is_marked(service)) {
         if !service.selector.contains_key(SLOT) {
             return Some(Step::act(stale::unmark(service)));
+        }
+        if let Some(trouble) = kept(o, leaving, service) {
+            return Some(Step::trouble(trouble, None));
         }
         // Reached only by a write that came late: it is undone before its mark is.
         return Some(act_or_ask(returned(service, leaving).map(|to| sealed(service, leaving, to))));

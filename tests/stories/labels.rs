@@ -3,9 +3,10 @@
 use securityhotfix::api::Reason;
 use securityhotfix::api::names::{HOTFIX_UID, POD_TEMPLATE_HASH, SLOT};
 
-use crate::moments::{analyzing, growing, staging, switched, verifying};
+use crate::moments::{analyzing, growing, in_trouble, staging, switched, verifying};
 use crate::story::Story;
 use crate::world::World;
+use crate::world::arrange::BLUE;
 
 #[test]
 fn a_candidate_whose_label_is_taken_off_is_deleted_all_the_same() {
@@ -72,6 +73,23 @@ fn pods_that_are_nobodys_are_closed_and_told() {
         })
         .when(left_behind, "somebody deletes the pod", World::delete_stray_pods)
         .tell("pod_without_hash");
+}
+
+#[test]
+fn pods_that_are_nobodys_answer_until_the_deployment_does() {
+    let broken = |w: &World| w.pods_of(BLUE).all(|pod| !pod.serves());
+    Story::of("Somebody takes the slot off the candidate's pods while the Deployment's own are broken, and aborts")
+        .when(verifying, "every pod of web breaks", World::break_blue)
+        .when(broken, "somebody takes the slot off every pod of the candidate, and aborts", |w: &mut World| {
+            for _ in 0..w.pods.len() {
+                w.unlabel_a_candidate(SLOT);
+            }
+            w.abort(1);
+        })
+        .when(in_trouble, "the pods of web recover", World::mend_blue)
+        .when(left_behind, "somebody deletes the pods", World::delete_stray_pods)
+        .with_an_outage_by_others()
+        .tell("pods_without_slot_blue_broken");
 }
 
 #[test]
