@@ -21,6 +21,6 @@ for target in "$@"; do
 		exit 1
 	fi
 	runs=$(sed -n 's/^stat::number_of_executed_units: *//p' "$log")
-	reached=$(sed -n 's/.* DONE *\(cov: [0-9]* ft: [0-9]* corp: [0-9]*\).*/\1/p' "$log")
+	reached=$(sed -n 's/.*DONE *\(cov: [0-9]* ft: [0-9]* corp: [0-9]*\).*/\1/p' "$log")
 	echo "fuzz: target=$target executions=$runs seconds=$seconds $reached"
 done
