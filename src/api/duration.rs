@@ -10,8 +10,12 @@ use serde::{Deserialize, Serialize};
 
 /// The longest text that is read as a duration; the definitions allow half of it.
 const TEXT_MAX: usize = 64;
-/// The most digits in a row. A billion hours, as often as [`TEXT_MAX`] has room for, is far from what can be reckoned with.
+/// The most digits in a row. A billion hours, as often as [`TEXT_MAX`] has room for, is far below what the parser can hold.
 const DIGITS_MAX: usize = 9;
+/// The longest duration, 31 years: written in seconds it has [`DIGITS_MAX`] digits, and so reads back.
+const MAX: StdDuration = StdDuration::from_secs(999_999_999);
+/// As many characters of a text that is none are told.
+const TOLD: usize = 32;
 
 /// A length of time in Go's grammar (`90s`, `5m30s`), because that is what Kubernetes users type. Never negative.
 ///
@@ -45,20 +49,18 @@ impl From<Duration> for GoDuration {
 #[error("\"{0}\" is no duration; write one such as 30s, 5m or 1h30m")]
 pub struct NotADuration(String);
 
-/// As many characters of a text that is none are told.
-const TOLD: usize = 32;
-
 impl TryFrom<Cow<'_, str>> for Duration {
     type Error = NotADuration;
 
     fn try_from(text: Cow<'_, str>) -> Result<Self, NotADuration> {
         let none = || NotADuration(text.chars().filter(char::is_ascii_graphic).take(TOLD).collect());
-        let plain = text.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'.');
+        let plain = text.chars().all(|c| c.is_ascii_alphanumeric() || c == '.' || c == 'µ');
         let short = text.split(|c: char| !c.is_ascii_digit()).all(|digits| digits.len() <= DIGITS_MAX);
         if text.is_empty() || text.len() > TEXT_MAX || !plain || !short {
             return Err(none());
         }
-        text.parse().map(|parsed: GoDuration| Self(parsed.into())).map_err(|_| none())
+        let parsed: GoDuration = text.parse().map_err(|_| none())?;
+        Some(Self(parsed.into())).filter(|duration| duration.0 <= MAX).ok_or_else(none)
     }
 }
 
@@ -93,7 +95,9 @@ mod tests {
 
     #[test]
     fn it_reads_what_users_type_and_writes_it_so_that_it_reads_back() {
-        for (text, seconds) in [("90s", 90.0), ("5m30s", 330.0), ("1.5h", 5400.0), ("200ms", 0.2), ("0s", 0.0)] {
+        for (text, seconds) in
+            [("90s", 90.0), ("5m30s", 330.0), ("1.5h", 5400.0), ("200ms", 0.2), ("1.5µs", 0.000_001_5), ("0s", 0.0)]
+        {
             let read = read(text).unwrap();
             assert_eq!(read.get(), StdDuration::from_secs_f64(seconds), "{text}");
             assert_eq!(serde_json::from_value::<Duration>(json!(read)).unwrap(), read, "{text}");
@@ -128,8 +132,9 @@ mod tests {
     }
 
     #[test]
-    fn the_largest_that_is_read_is_within_what_time_can_hold() {
-        let largest = "999999999h".repeat(6);
-        assert!(read(&largest).unwrap().get() < StdDuration::MAX / 1000);
+    fn the_largest_reads_back_and_what_the_parser_is_given_at_most_it_can_hold() {
+        let largest = read("999999999s").unwrap();
+        assert_eq!(serde_json::from_value::<Duration>(json!(largest)).unwrap(), largest);
+        assert!(read(&"999999999h".repeat(6)).is_err());
     }
 }
