@@ -2,7 +2,10 @@
 //! API takes. Needs no Helm: it reads the rendered files.
 
 use std::collections::BTreeSet;
+use std::fs;
+use std::os::unix::fs::symlink;
 use std::path::Path;
+use std::process::Command;
 
 use securityhotfix::api::rbac::{RULES, Reach};
 use securityhotfix::api::{HotfixPolicy, SecurityCheck, SecurityHotfix, crd_file_name, crds};
@@ -276,17 +279,38 @@ fn the_examples_are_what_the_api_takes_and_fit_together() {
     }
 }
 
+/// Every target of the workspace in a folder, as cargo sees it: what is named and is not there, cargo leaves out here, and
+/// refuses to build anything.
+fn targets(folder: &Path) -> BTreeSet<String> {
+    let mut metadata = Command::new(env!("CARGO"));
+    metadata.args(["metadata", "--no-deps", "--offline", "--format-version=1"]).current_dir(folder);
+    let seen = metadata.output().unwrap();
+    assert!(seen.status.success(), "{}", String::from_utf8_lossy(&seen.stderr));
+    let seen: Value = serde_json::from_slice(&seen.stdout).unwrap();
+    let packages = seen["packages"].as_array().unwrap();
+    let targets = packages.iter().flat_map(|package| package["targets"].as_array().unwrap());
+    targets.map(|target| format!("{} {}", target["kind"], target["name"])).collect()
+}
+
 #[test]
-fn the_image_is_built_from_every_member_of_the_workspace() {
-    let manifest = read("Cargo.toml");
-    let members = manifest.lines().find_map(|line| line.strip_prefix("members = [")).expect("a list of members");
-    let members: Vec<&str> = members.split('"').skip(1).step_by(2).collect();
-    assert!(members.len() > 1, "{members:?}");
+fn the_image_is_built_from_all_that_cargo_wants_to_see() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let context = Path::new(env!("CARGO_TARGET_TMPDIR")).join("containerfile");
+    let _ = fs::remove_dir_all(&context);
+    fs::create_dir_all(&context).unwrap();
     let containerfile = read("Containerfile");
-    for member in members {
-        // Cargo reads the manifest of each, also where it builds another.
-        assert!(containerfile.lines().any(|line| line == format!("COPY {member} {member}")), "{member} is not copied");
+    let (build, _) = containerfile.split_once("\nFROM scratch").expect("a stage that builds, and one that does not");
+    for copied in build.lines().filter_map(|line| line.strip_prefix("COPY ")) {
+        let (from, _) = copied.rsplit_once(' ').expect("what is copied, and where to");
+        for name in from.split(' ') {
+            symlink(root.join(name), context.join(name)).unwrap();
+        }
     }
+    // Tests in `tests` are found, not named.
+    let of = |folder: &Path| targets(folder).into_iter().filter(|target| !target.starts_with("[\"test\"]")).collect();
+    let (there, here): (BTreeSet<String>, BTreeSet<String>) = (of(&context), of(root));
+    assert!(here.len() > 10, "{here:?}");
+    assert_eq!(there, here);
     // Every engine reads this one; what was built here is no part of it.
     assert!(read(".dockerignore").lines().any(|line| line == "target"));
 }
