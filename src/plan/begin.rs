@@ -44,10 +44,6 @@ pub fn next(o: &Observed, now: Timestamp, asked: Asked) -> Step {
         let message = "The hotfix is suspended: nothing is begun until spec.suspend is false.";
         return Step::trouble(Trouble::time(Reason::Suspended, message), None);
     }
-    let policy = match policy::usable(o) {
-        Ok(policy) => policy,
-        Err(unusable) => return Step::trouble(unusable.trouble(), None),
-    };
     let Some(blue) = &o.blue else {
         let name = &o.hotfix.spec.target.name;
         return Step::trouble(
@@ -64,9 +60,14 @@ pub fn next(o: &Observed, now: Timestamp, asked: Asked) -> Step {
     if let Some(step) = claimed_by_other(o) {
         return step;
     }
+    // What serves for nobody is taken away without a policy: it says what may begin.
     if let Some(step) = leftover::next(o, blue, now) {
         return step;
     }
+    let policy = match policy::usable(o) {
+        Ok(policy) => policy,
+        Err(unusable) => return Step::trouble(unusable.trouble(), None),
+    };
     let input = Input { observed: o, blue, policy };
     if let Some(trouble) = preflight::refusal(&input) {
         // Most of what is refused heals by an event we watch; the rest is seen within half a minute.

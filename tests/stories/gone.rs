@@ -2,13 +2,14 @@
 //! takes away what it left before it begins.
 
 use securityhotfix::api::{Leftover, Reason, names};
-use securityhotfix::plan::observed::{Map, Observed, Other};
+use securityhotfix::plan::observed::{Hotfix, Map, Observed, Other, Policy};
 use securityhotfix::plan::{Action, decide, invariants};
 
 use crate::moments::{at_once, held, opened, switched, verifying};
 use crate::story::{Story, When};
 use crate::world::World;
 use crate::world::arrange::{BLUE, V2};
+use crate::world::policy::policy;
 
 /// The first hotfix, as it is in every story here.
 const FIRST: &str = "web-cve-2024-22195";
@@ -31,22 +32,26 @@ fn vanishes_with_blue_broken(title: &'static str) -> Story {
         .when(at_once, "somebody asks for v2 once more", |w| w.ask(SECOND, V2))
 }
 
+/// Whether the second hotfix gives this reason.
+fn second_says(world: &World, reason: Reason) -> bool {
+    let says = |hotfix: &Hotfix| hotfix.status.conditions.iter().any(|condition| condition.reason == reason);
+    world.hotfixes.get(SECOND).is_some_and(says)
+}
+
 fn taken_away(world: &World) -> bool {
-    world
-        .hotfixes
-        .get(SECOND)
-        .is_some_and(|second| second.status.conditions.iter().any(|condition| condition.reason == Reason::LeftBehind))
+    second_says(world, Reason::LeftBehind)
+}
+
+fn policy_missing(world: &World) -> bool {
+    second_says(world, Reason::PolicyMissing)
+}
+
+fn stalled(world: &World) -> bool {
+    second_says(world, Reason::BlueNotReady)
 }
 
 fn sealed(world: &World) -> bool {
     world.production().any(|service| service.mark_text().is_some_and(|mark| mark.starts_with("sealed/")))
-}
-
-fn stalled(world: &World) -> bool {
-    world
-        .hotfixes
-        .get(SECOND)
-        .is_some_and(|second| second.status.conditions.iter().any(|condition| condition.reason == Reason::BlueNotReady))
 }
 
 #[test]
@@ -126,6 +131,20 @@ fn a_person_can_send_the_traffic_back_regardless() {
         )
         .with_an_outage_by_others()
         .tell("gone_blue_broken_released");
+}
+
+#[test]
+fn what_serves_for_nobody_is_returned_without_a_policy() {
+    Story::of("A hotfix vanishes while its candidate serves, and its policy too")
+        .when(verifying, "somebody takes the finalizer off the hotfix by hand, and deletes it and the policy", |w| {
+            w.policy = None;
+            w.vanish(FIRST);
+        })
+        .when(at_once, "somebody asks for v2 once more", |w| w.ask(SECOND, V2))
+        .when(policy_missing, "an administrator makes the policy again", |w| {
+            w.policy = Some(Policy { name: "default".into(), spec: policy() })
+        })
+        .tell("gone_policy_missing");
 }
 
 #[test]
