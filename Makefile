@@ -38,7 +38,7 @@ demo: ## Boot a throw-away cluster and play both stories on it (root, Go). KEEP=
 	@cargo run -p hotfix-e2e --bin demo
 
 test: unit ## Run all tests, also those on a real cluster (root, Go).
-	cargo run --quiet --profile explore -p hotfix-explorer -- small
+	cargo run --quiet --profile explore -p hotfix-explorer
 	cargo test --profile explore -p hotfix-explorer
 	cargo test -p hotfix-e2e --lib --bins --test admission --test chart --test cluster --test writes --test leaders --test rollouts
 	cargo test -p hotfix-e2e --test hostile -- rights

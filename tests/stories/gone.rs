@@ -142,7 +142,7 @@ fn what_serves_for_nobody_is_returned_without_a_policy() {
         })
         .when(at_once, "somebody asks for v2 once more", |w| w.ask(SECOND, V2))
         .when(policy_missing, "an administrator makes the policy again", |w| {
-            w.policy = Some(Policy { name: "default".into(), spec: policy() })
+            w.policy = Some(Policy { name: "default".into(), spec: policy() });
         })
         .tell("gone_policy_missing");
 }
