@@ -1,7 +1,6 @@
 //! Durations as users write them.
 
 use std::borrow::Cow;
-use std::fmt;
 use std::time::Duration as StdDuration;
 
 use kube::core::Duration as GoDuration;
@@ -61,12 +60,6 @@ impl TryFrom<Cow<'_, str>> for Duration {
         }
         let parsed: GoDuration = text.parse().map_err(|_| none())?;
         Some(Self(parsed.into())).filter(|duration| duration.0 <= MAX).ok_or_else(none)
-    }
-}
-
-impl fmt::Display for Duration {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        GoDuration::from(*self).fmt(f)
     }
 }
 

@@ -153,6 +153,11 @@ impl Observed {
         self.green_pods().iter().filter(|pod| pod.serves()).count()
     }
 
+    /// How many pods that carry this slot are ready, whoever owns them.
+    pub fn slotted_ready(&self, slot: &str) -> usize {
+        self.slotted_pods(slot).filter(|pod| pod.serves()).count()
+    }
+
     /// How many pods the candidate must have ready before it may take traffic: as many as blue has at this read, and
     /// at least one.
     pub fn enough(&self) -> usize {

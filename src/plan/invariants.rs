@@ -163,17 +163,17 @@ fn pins_only_in_a_fenced_seal(o: &Observed, action: &Action) -> Option<String> {
 /// No write takes traffic from a side that serves to one with nothing ready, unless that side was given up by its owner
 /// or a person said so.
 fn no_traffic_to_a_dead_side(o: &Observed, action: &Action) -> Option<String> {
-    let slotted = |slot: &str| o.slotted_pods(slot).filter(|pod| pod.serves()).count();
     let (name, ready) = match action {
         Action::Seal { service, from, .. } => {
-            let ready = from.get(SLOT).map_or(0, |left| if *left == slot(o) { o.green_ready() } else { slotted(left) });
+            let ready =
+                from.get(SLOT).map_or(0, |left| if *left == slot(o) { o.green_ready() } else { o.slotted_ready(left) });
             (&service.name, ready)
         }
         // Behind the owner's selector an open pod of the candidate answers too, and so does one that lost its labels.
         Action::Close(pod) => {
             let seen = o.pods.iter().find(|seen| seen.uid == pod.uid)?;
             let left = seen.labels.get(SLOT).filter(|left| is_left(o, Some(left)));
-            let ready = left.map_or_else(|| o.green_ready(), |left| slotted(left));
+            let ready = left.map_or_else(|| o.green_ready(), |left| o.slotted_ready(left));
             (&pod.name, ready.max(usize::from(seen.serves())))
         }
         _ => return None,

@@ -138,7 +138,7 @@ impl<'a> Leaving<'a> {
     pub fn ready_behind(&self, o: &Observed, slot: &str) -> usize {
         match self.whose {
             Whose::Own(_) if slot == self.slot => o.green_ready(),
-            Whose::Own(_) | Whose::Gone(_) => o.slotted_pods(slot).filter(|pod| pod.serves()).count(),
+            Whose::Own(_) | Whose::Gone(_) => o.slotted_ready(slot),
         }
     }
 

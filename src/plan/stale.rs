@@ -7,7 +7,7 @@ use crate::api::names::{self, Mark, SLOT};
 
 use super::Action;
 use super::action::Annotations;
-use super::observed::{Observed, Pod, Service, Workload};
+use super::observed::{Observed, Service, Workload};
 use super::preflight;
 
 /// The next write that clears away a dead hotfix's traces, if there are any.
@@ -21,7 +21,7 @@ pub fn next(o: &Observed, blue: &Workload) -> Option<Action> {
 pub fn serves(o: &Observed, blue: &Workload) -> bool {
     let nobodys = |service: &&Service| o.whose_service(service).is_none();
     let mut slots = preflight::selecting(o, blue).into_iter().filter(nobodys).filter_map(|it| it.selector.get(SLOT));
-    slots.any(|slot| o.slotted_pods(slot).any(Pod::serves))
+    slots.any(|slot| o.slotted_ready(slot) > 0)
 }
 
 fn clear(o: &Observed, service: &Service) -> Option<Action> {

@@ -68,7 +68,7 @@ pub fn close(o: &Observed, leaving: &Leaving<'_>, now: Timestamp) -> Option<Step
     if !open.is_empty() {
         // Blue may have died since the seal: then what is open still answers behind the owner's selector.
         let serves = leaving.ready(o) > 0 || open.iter().any(|pod| pod.serves());
-        if let Some(trouble) = blue_not_ready(o, leaving).filter(|_| serves) {
+        if let Some(trouble) = blue_not_ready(o, leaving, serves) {
             return Some(Step::trouble(trouble, None));
         }
         return Some(Step::Act(open.iter().take(ACTIONS_MAX).map(|pod| Action::Close(pod.versioned())).collect()));
@@ -151,14 +151,14 @@ fn pin(o: &Observed, leaving: &Leaving<'_>, service: &Service) -> Option<String>
 /// Why a Service still selects what answers behind it.
 fn kept(o: &Observed, leaving: &Leaving<'_>, service: &Service) -> Option<Trouble> {
     let serves = service.selector.get(SLOT).is_some_and(|slot| leaving.ready_behind(o, slot) > 0);
-    blue_not_ready(o, leaving).filter(|_| serves)
+    blue_not_ready(o, leaving, serves)
 }
 
-/// Why what serves is to go on serving: no write points a Service at a side with nothing ready, unless its owner gave that side up
+/// No write points a Service at a side with nothing ready while the other side serves, unless its owner gave that side up
 /// or a person said so.
-fn blue_not_ready(o: &Observed, leaving: &Leaving<'_>) -> Option<Trouble> {
+fn blue_not_ready(o: &Observed, leaving: &Leaving<'_>, other_serves: bool) -> Option<Trouble> {
     let blue = o.blue.as_ref().filter(|blue| !blue.is_given_up())?;
-    if o.namespace.terminating || o.blue_ready() > 0 {
+    if o.namespace.terminating || o.blue_ready() > 0 || !other_serves {
         return None;
     }
     let released = o.hotfix.annotations.get(RELEASE).and_then(|value| value.split('/').next());
