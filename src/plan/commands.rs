@@ -47,7 +47,12 @@ fn refused_abort(o: &Observed, attempt: Option<&Attempt>) -> Option<Step> {
             )
         }
         (Some(number), Some(attempt)) if number != attempt.number => {
-            format!("it names attempt {number}, and the current one is {current}")
+            let instead = match (attempt.verified_at, attempt.finished_at) {
+                (_, Some(_)) => ", which has ended".to_owned(),
+                (Some(_), None) => ", which was verified already and only goes forward".to_owned(),
+                (None, None) => format!("; write \"{current}/<reason>\" to end it"),
+            };
+            format!("it names attempt {number}, and the current one is {current}{instead}")
         }
         (Some(_), Some(attempt)) if attempt.finished_at.is_some() => format!("attempt {current} had ended already"),
         (Some(_), Some(attempt)) if attempt.verified_at.is_some() => format!(

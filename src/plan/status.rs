@@ -3,7 +3,8 @@
 //! Nothing here is ever decided upon. The words are chosen so that a wait says the same as the record that led into it:
 //! a rollout without trouble then costs one status write for each milestone and none for waiting.
 
-use crate::api::conditions::{self, Wanted};
+use crate::api::conditions::{self, MESSAGE_MAX, Wanted, shorten};
+use crate::api::names::RETRY;
 use crate::api::time::Moment;
 use crate::api::{
     Attempt, ConditionType, Gate, Outcome, Phase, Reason, SecurityHotfixStatus, Side, Truth, VerdictWord,
@@ -118,7 +119,9 @@ fn summary(
         let mut all =
             vec![condition(ConditionType::Ready, if good { Truth::True } else { Truth::False }, reason, &message)];
         if !good {
-            all.push(condition(ConditionType::Stalled, Truth::True, reason, &message));
+            let advice = try_again(attempt);
+            let advised = shorten(&message, MESSAGE_MAX - advice.len()) + &advice;
+            all.push(condition(ConditionType::Stalled, Truth::True, reason, &advised));
         }
         all.push(condition(ConditionType::Finished, Truth::True, reason, &message));
         return all;
@@ -139,6 +142,14 @@ fn summary(
     };
     all.push(condition(ConditionType::Finished, Truth::False, all[0].reason, running));
     all
+}
+
+/// What a person can do about an end that was not good, where the hotfix is there to be asked.
+fn try_again(attempt: &Attempt) -> String {
+    if attempt.latch.as_ref().is_some_and(|latch| latch.reason == Reason::Deleted) {
+        return String::new();
+    }
+    format!(" It is not tried again by itself; to do so, annotate the hotfix with {RETRY}=\"<any new word>\".")
 }
 
 /// What is going on, without numbers that change while it does.

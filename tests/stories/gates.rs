@@ -205,6 +205,16 @@ fn a_check_that_never_starts_fails_its_gate_and_is_named() {
     assert!(why.contains("trivy") && why.contains("its pod had not started: ErrImagePull"), "{why}");
 }
 
+#[test]
+fn whoever_is_needed_after_a_failure_is_told_how_to_try_again() {
+    let world = Story::of("").given("", |w: &mut World| w.script.stuck = Some(NOT_FOUND.into())).world_after(finished);
+    let conditions = &world.hotfix().unwrap().status.conditions;
+    let message = |type_| &conditions.iter().find(|condition| condition.type_ == type_).unwrap().message;
+    let advice = "to do so, annotate the hotfix with securityhotfix.dev/retry=\"<any new word>\".";
+    assert!(message(ConditionType::Stalled).ends_with(advice), "{}", message(ConditionType::Stalled));
+    assert!(message(ConditionType::Stalled).starts_with(message(ConditionType::Finished).as_str()));
+}
+
 fn an_hour_passes(world: &mut World) {
     world.now = world.now.checked_add(jiff::SignedDuration::from_hours(1)).unwrap();
 }
