@@ -300,7 +300,10 @@ fn tables(figures: &Figures, switches: Switches, load_average: Option<Distributi
         tell!("{}", Row(measure, distribution));
     }
     let Switches { all, not_mixed } = switches;
-    tell!("\nat {not_mixed} of {all} switches both versions answered new connections for 0.00 s");
+    tell!("");
+    if all > 0 {
+        tell!("at {not_mixed} of {all} switches both versions answered new connections for 0.00 s");
+    }
     if let Some(Distribution { min, median, max, .. }) = load_average {
         tell!(
             "load average of the machine: {min:.1} to {max:.1}, median {median:.1}; other work on it is in the figures"

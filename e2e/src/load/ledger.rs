@@ -101,7 +101,8 @@ pub struct Mixed {
 
 impl fmt::Display for Mixed {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{:.3} s (at most {:.3} s)", self.at_least.as_secs_f64(), self.at_most.as_secs_f64())
+        let [at_least, at_most] = [self.at_least, self.at_most].map(|time| format!("{:.3} s", time.as_secs_f64()));
+        if at_least == at_most { f.write_str(&at_most) } else { write!(f, "{at_least} (at most {at_most})") }
     }
 }
 
@@ -248,6 +249,8 @@ mod tests {
         let ledger =
             ledger([request("v2", Opened::New, 100, 101, 102), request("v1", Opened::New, 1_100, 1_101, 1_102)]);
         assert_eq!(ledger.mixed("v1", "v2"), Some(between(999, 1_001)));
+        assert_eq!(between(999, 1_001).to_string(), "0.001 s");
+        assert_eq!(between(999, 2_001).to_string(), "0.001 s (at most 0.002 s)");
     }
 
     #[test]
