@@ -14,7 +14,7 @@ pub const MARK: &str = "securityhotfix.dev/mark";
 pub const MANAGER: &str = "securityhotfix-controller";
 /// Command: end this attempt. The value is `<attempt>/<reason>`.
 pub const ABORT: &str = "securityhotfix.dev/abort";
-/// Command: begin another attempt. The value is any token not used before.
+/// Command: begin another attempt. The value is any token but the last one.
 pub const RETRY: &str = "securityhotfix.dev/retry";
 /// Command: write the seal although blue has nothing ready. The value is `<attempt>/<reason>`.
 pub const RELEASE: &str = "securityhotfix.dev/release";

@@ -48,6 +48,9 @@ fn refused_abort(o: &Observed, attempt: Option<&Attempt>) -> Option<Step> {
         }
         (Some(number), Some(attempt)) if number != attempt.number => {
             let instead = match (attempt.verified_at, attempt.finished_at) {
+                (_, Some(_)) if number > attempt.number => {
+                    format!(", which has ended; once attempt {number} has begun, ask again in other words")
+                }
                 (_, Some(_)) => ", which has ended".to_owned(),
                 (Some(_), None) => ", which was verified already and only goes forward".to_owned(),
                 (None, None) => format!("; write \"{current}/<reason>\" to end it"),

@@ -13,7 +13,7 @@ use crate::gates::fold::said;
 
 use super::observed::Observed;
 use super::step::{Need, Trouble};
-use super::{others, soak, suspend, unchecked};
+use super::{commands, others, soak, suspend, unchecked};
 
 /// Fills in what is derived: phase, traffic, conditions, observed generation.
 pub fn dress(
@@ -116,9 +116,13 @@ fn summary(
     if let (Some(outcome), Some(attempt)) = (outcome, attempt) {
         let (reason, message) = (outcome_reason(outcome, attempt), outcome_message(outcome, attempt));
         let good = matches!(outcome, Outcome::Remediated | Outcome::AlreadyPatched);
-        let mut all =
-            vec![condition(ConditionType::Ready, if good { Truth::True } else { Truth::False }, reason, &message)];
-        if !good {
+        let retry = trouble.filter(|_| !good && commands::retry_token(observed).is_some());
+        let mut all = if let Some(Trouble { reason, message, need }) = retry {
+            in_trouble(*reason, &format!("A retry was asked for, and begins when this is over: {message}"), *need)
+        } else {
+            vec![condition(ConditionType::Ready, if good { Truth::True } else { Truth::False }, reason, &message)]
+        };
+        if !good && retry.is_none() {
             let advice = try_again(attempt);
             let advised = shorten(&message, MESSAGE_MAX - advice.len()) + &advice;
             all.push(condition(ConditionType::Stalled, Truth::True, reason, &advised));
@@ -128,11 +132,7 @@ fn summary(
     }
     let running = "The hotfix has not come to an end yet.";
     let mut all = if let Some(Trouble { reason, message, need }) = trouble {
-        let mut all = vec![condition(ConditionType::Ready, Truth::False, *reason, message)];
-        if *need == Need::Person {
-            all.push(condition(ConditionType::Stalled, Truth::True, *reason, message));
-        }
-        all
+        in_trouble(*reason, message, *need)
     } else {
         let (reason, message) = progress(attempt, phase, observed, now);
         vec![
@@ -141,6 +141,16 @@ fn summary(
         ]
     };
     all.push(condition(ConditionType::Finished, Truth::False, all[0].reason, running));
+    all
+}
+
+/// Not ready, and stalled where a person has to do something.
+fn in_trouble(reason: Reason, message: &str, need: Need) -> Vec<Wanted> {
+    let told = |type_, status| Wanted { type_, status, reason, message: message.into() };
+    let mut all = vec![told(ConditionType::Ready, Truth::False)];
+    if need == Need::Person {
+        all.push(told(ConditionType::Stalled, Truth::True));
+    }
     all
 }
 

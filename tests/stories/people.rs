@@ -145,6 +145,23 @@ fn a_retry_asked_for_during_the_rollback_follows_it() {
         .tell("retry_rolling_back");
 }
 
+#[test]
+fn a_retry_that_cannot_begin_yet_says_what_it_waits_for() {
+    let waits = |w: &World| {
+        finished(w) && w.hotfix().unwrap().status.conditions.iter().any(|it| it.reason == Reason::PolicyMissing)
+    };
+    let told = Story::of("A retry waits for a policy that is missing")
+        .when(verifying, "v2 begins to answer its deep health check badly", |w: &mut World| w.image(V2).sick = true)
+        .when(finished, "v2 recovers, the policy is deleted, and the hotfix is annotated with retry: now", |w| {
+            w.image(V2).sick = false;
+            w.policy = None;
+            w.annotate(names::RETRY, "now");
+        })
+        .when(waits, "an administrator creates the policy", |w: &mut World| w.policy = World::at_rest().policy)
+        .tell("retry_waits");
+    assert!(told.text.contains("not ready PolicyMissing: A retry was asked for"), "{}", told.text);
+}
+
 fn pause(world: &mut World) {
     world.change_blue(Owns::Else, |raw| raw["spec"]["paused"] = serde_json::json!(true));
 }
