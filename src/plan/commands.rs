@@ -47,15 +47,7 @@ fn refused_abort(o: &Observed, attempt: Option<&Attempt>) -> Option<Step> {
             )
         }
         (Some(number), Some(attempt)) if number != attempt.number => {
-            let instead = match (attempt.verified_at, attempt.finished_at) {
-                (_, Some(_)) if number > attempt.number => {
-                    format!(", which has ended; once attempt {number} has begun, ask again in other words")
-                }
-                (_, Some(_)) => ", which has ended".to_owned(),
-                (Some(_), None) => ", which was verified already and only goes forward".to_owned(),
-                (None, None) => format!("; write \"{current}/<reason>\" to end it"),
-            };
-            format!("it names attempt {number}, and the current one is {current}{instead}")
+            format!("it names attempt {number}, and the current one is {current}{}", instead(number, attempt))
         }
         (Some(_), Some(attempt)) if attempt.finished_at.is_some() => format!("attempt {current} had ended already"),
         (Some(_), Some(attempt)) if attempt.verified_at.is_some() => format!(
@@ -65,6 +57,20 @@ fn refused_abort(o: &Observed, attempt: Option<&Attempt>) -> Option<Step> {
     };
     let handled = Handled { abort: Some(remembered(command)), ..handled(o) };
     Some(told(o, handled, "Abort", format!("The abort was not carried out: {why}.")))
+}
+
+/// What can be asked instead of ending an attempt that is not the current one.
+fn instead(number: i64, current: &Attempt) -> String {
+    if current.finished_at.is_some() {
+        if number > current.number {
+            return format!(", which has ended; once attempt {number} has begun, ask again in other words");
+        }
+        return ", which has ended".into();
+    }
+    if current.verified_at.is_some() {
+        return ", which was verified already and only goes forward".into();
+    }
+    format!("; write \"{}/<reason>\" to end it", current.number)
 }
 
 /// A retry follows the end of an attempt. Asked for while one goes back it is carried out after that; while one goes

@@ -110,27 +110,11 @@ fn summary(
     trouble: Option<&Trouble>,
     now: Moment,
 ) -> Vec<Wanted> {
-    let condition = |type_, status, reason, message: &str| Wanted { type_, status, reason, message: message.into() };
     let outcome =
         attempt.filter(|a| a.finished_at.is_some()).and_then(|a| a.outcome).filter(|o| *o != Outcome::Restarted);
     if let (Some(outcome), Some(attempt)) = (outcome, attempt) {
-        let (reason, message) = (outcome_reason(outcome, attempt), outcome_message(outcome, attempt));
-        let good = matches!(outcome, Outcome::Remediated | Outcome::AlreadyPatched);
-        let retry = trouble.filter(|_| !good && commands::retry_token(observed).is_some());
-        let mut all = if let Some(Trouble { reason, message, need }) = retry {
-            in_trouble(*reason, &format!("A retry was asked for, and begins when this is over: {message}"), *need)
-        } else {
-            vec![condition(ConditionType::Ready, if good { Truth::True } else { Truth::False }, reason, &message)]
-        };
-        if !good && retry.is_none() {
-            let advice = try_again(attempt);
-            let advised = shorten(&message, MESSAGE_MAX - advice.len()) + &advice;
-            all.push(condition(ConditionType::Stalled, Truth::True, reason, &advised));
-        }
-        all.push(condition(ConditionType::Finished, Truth::True, reason, &message));
-        return all;
+        return ended(attempt, outcome, observed, trouble);
     }
-    let running = "The hotfix has not come to an end yet.";
     let mut all = if let Some(Trouble { reason, message, need }) = trouble {
         in_trouble(*reason, message, *need)
     } else {
@@ -140,16 +124,44 @@ fn summary(
             condition(ConditionType::Reconciling, Truth::True, reason, &message),
         ]
     };
+    let running = "The hotfix has not come to an end yet.";
     all.push(condition(ConditionType::Finished, Truth::False, all[0].reason, running));
     all
 }
 
+/// The same of what has come to its end; where a retry was asked for, what it waits for.
+fn ended(attempt: &Attempt, outcome: Outcome, observed: &Observed, trouble: Option<&Trouble>) -> Vec<Wanted> {
+    let (reason, message) = (outcome_reason(outcome, attempt), outcome_message(outcome, attempt));
+    let waits = trouble.filter(|_| commands::retry_token(observed).is_some());
+    let mut all = match (outcome, waits) {
+        (Outcome::Remediated | Outcome::AlreadyPatched, _) => {
+            vec![condition(ConditionType::Ready, Truth::True, reason, &message)]
+        }
+        (_, Some(Trouble { reason, message, need })) => {
+            in_trouble(*reason, &format!("A retry was asked for, and begins when this is over: {message}"), *need)
+        }
+        (_, None) => {
+            let advice = try_again(attempt);
+            let advised = shorten(&message, MESSAGE_MAX - advice.len()) + &advice;
+            vec![
+                condition(ConditionType::Ready, Truth::False, reason, &message),
+                condition(ConditionType::Stalled, Truth::True, reason, &advised),
+            ]
+        }
+    };
+    all.push(condition(ConditionType::Finished, Truth::True, reason, &message));
+    all
+}
+
+fn condition(type_: ConditionType, status: Truth, reason: Reason, message: &str) -> Wanted {
+    Wanted { type_, status, reason, message: message.into() }
+}
+
 /// Not ready, and stalled where a person has to do something.
 fn in_trouble(reason: Reason, message: &str, need: Need) -> Vec<Wanted> {
-    let told = |type_, status| Wanted { type_, status, reason, message: message.into() };
-    let mut all = vec![told(ConditionType::Ready, Truth::False)];
+    let mut all = vec![condition(ConditionType::Ready, Truth::False, reason, message)];
     if need == Need::Person {
-        all.push(told(ConditionType::Stalled, Truth::True));
+        all.push(condition(ConditionType::Stalled, Truth::True, reason, message));
     }
     all
 }
